@@ -126,8 +126,17 @@ public:
     void set_values(const ValuesReply& values) noexcept { values_ = values; }
 
 private:
-    enum class Phase : std::uint8_t { header, dispatch, begin_body, params_body, stdin_body, values_body, skip_body,
-                                      padding, failed };
+    enum class Phase : std::uint8_t {
+        header,       // up to 8 bytes in partial_
+        dispatch,     // a complete header waits to be acted upon, perhaps again (blocked)
+        begin_body,   // up to 8 bytes in partial_
+        params_body,  // this and the next four: content_left_ bytes to come
+        stdin_body,
+        values_body,  // collected in management_
+        skip_body,
+        padding,  // padding_left_ bytes to come
+        failed,   // error_ says why
+    };
     enum class Progress : std::uint8_t { params, std_in, whole };
 
     struct Slot {
@@ -138,28 +147,39 @@ private:
         Role role = Role::responder;
         Progress progress = Progress::params;
         std::string params;
+
+        [[nodiscard]] bool expects_nothing() const noexcept { return aborted || progress == Progress::whole; }
     };
 
-    Slot* find(std::uint16_t id) noexcept;
-    const Slot* find(std::uint16_t id) const noexcept;
-    [[nodiscard]] bool every_open_request_is_whole() const noexcept;
-
+    // The functions that return bool say whether they put an event into step.
+    bool advance(std::string_view& input, Step& step) noexcept;
     void take_header(std::string_view& input) noexcept;
     bool dispatch(Step& step) noexcept;
     bool dispatch_begin(Step& step) noexcept;
     bool dispatch_params(Step& step) noexcept;
     bool dispatch_stdin(Step& step) noexcept;
+    bool dispatch_abort(Step& step) noexcept;
+    bool dispatch_values(Step& step) noexcept;
     bool begin_body(std::string_view& input, Step& step) noexcept;
-    bool params_body(std::string_view& input, Step& step) noexcept;
+    void params_body(std::string_view& input) noexcept;
     bool stdin_body(std::string_view& input, Step& step) noexcept;
     bool values_body(std::string_view& input, Step& step) noexcept;
-    void skip_body(std::string_view& input) noexcept;
+    std::string_view take_content(std::string_view& input) noexcept;
+    void enter_body(Phase phase) noexcept;
     void skip_padding(std::string_view& input) noexcept;
-    void content_done() noexcept;
-    void open_request(Role role, bool keep_conn) noexcept;
-    bool refuse(ProtocolStatus status, bool keep_conn, Step& step) noexcept;
+
     bool answer_values(Step& step) noexcept;
+    bool refuse(ProtocolStatus status, bool keep_conn, Step& step) noexcept;
+    bool reply(std::string_view records, Step& step) noexcept;
     bool fail(Error error, Step& step) noexcept;
+
+    void open_request(Role role, bool keep_conn) noexcept;
+    Slot* find(std::uint16_t id) noexcept;
+    [[nodiscard]] const Slot* find(std::uint16_t id) const noexcept;
+    [[nodiscard]] bool no_open_request_expects_records() const noexcept;
+    [[nodiscard]] bool phase_needs_bytes() const noexcept;
+    bool restore_from(std::string_view saved);
+    [[nodiscard]] bool consistent() const noexcept;
 
     // set at construction
     Limits limits_;
@@ -169,7 +189,7 @@ private:
     Phase phase_ = Phase::header;
     Error error_ = Error::none;
     std::uint8_t type_ = 0;
-    std::uint8_t partial_size_ = 0;  // bytes in partial_: of a header, or of a BEGIN_REQUEST body
+    std::uint8_t partial_size_ = 0;
     std::uint8_t padding_left_ = 0;
     std::uint16_t id_ = 0;
     std::uint16_t content_left_ = 0;
