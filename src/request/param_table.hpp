@@ -23,8 +23,14 @@ public:
     };
 
     ParamTable() noexcept;
-    ParamTable(ParamTable&&) noexcept = default;
-    ParamTable& operator=(ParamTable&&) noexcept = default;
+    ParamTable(ParamTable&& other) noexcept : ParamTable() { swap(other); }
+    ParamTable& operator=(ParamTable&& other) noexcept
+    {
+        swap(other);
+        return *this;
+    }
+    ~ParamTable() = default;
+    void swap(ParamTable& other) noexcept;
 
     // Makes room for the pairs of an encoded block of this size, so that decoding it allocates at most once.
     void reserve(std::size_t block_bytes);
@@ -79,10 +85,10 @@ private:
 
     std::uint64_t seed_;
     std::size_t live_ = 0;
-    std::vector<Entry> entries_;           // in order of arrival, with erased ones
-    std::vector<std::uint32_t> hashes_;    // parallel to entries_
-    std::vector<std::uint32_t> index_;     // open addressing, entry + 1; empty while the table is small
-    std::vector<Chunk> chunks_;            // the last one is filled
+    std::vector<Entry> entries_;         // in order of arrival, with erased ones
+    std::vector<std::uint32_t> hashes_;  // parallel to entries_
+    std::vector<std::uint32_t> index_;   // open addressing, entry + 1; empty while the table is small
+    std::vector<Chunk> chunks_;          // the last one is filled
 };
 
 }  // namespace ftm::request
