@@ -68,6 +68,12 @@ void Body::append(std::string_view data)
     }
     if ((spooled() || start_spool()) && write_spool(data)) {
         stored_ += data.size();
+    } else {
+        // Nobody will read half a body: a full disk gets its space back at once.
+        spool_.reset();
+        memory_ = std::string();
+        stored_ = 0;
+        read_offset_ = 0;
     }
 }
 

@@ -2,7 +2,7 @@
 // unlinked temporary file. Past store_limit it is counted but no longer kept.
 // A value: movable, one owner, one thread at a time. Does blocking file I/O once it spools.
 // Errors: when the file cannot be made, written or read, failed() turns true and stays, error() is the errno, and
-// later bytes are counted and dropped.
+// later bytes are counted and dropped. When it cannot be made or written, what was stored is dropped too.
 #pragma once
 
 #include <cstddef>
