@@ -2,17 +2,12 @@
 
 #include <algorithm>
 #include <cstring>
-#include <utility>
 
-#include "fcgi/params.hpp"
 #include "fcgi/writer.hpp"
 
 namespace ftm::fcgi {
 
 namespace {
-
-// A slot keeps parameters' memory for the next request up to this size.
-constexpr std::size_t kKeptParamsCapacity = 16 * 1024;
 
 std::uint16_t big_endian(unsigned char high, unsigned char low) noexcept
 {
@@ -32,33 +27,7 @@ bool fill(std::array<char, kHeaderBytes>& buffer, std::uint8_t& size, std::size_
 
 }  // namespace
 
-std::string_view to_string(Error error) noexcept
-{
-    switch (error) {
-        case Error::none:
-            return "no error";
-        case Error::bad_version:
-            return "record with version 0";
-        case Error::begin_wrong_size:
-            return "BEGIN_REQUEST of a wrong size";
-        case Error::duplicate_begin:
-            return "BEGIN_REQUEST for a request that has begun";
-        case Error::params_too_large:
-            return "parameters too large";
-        case Error::params_after_end:
-            return "PARAMS after their end";
-        case Error::unexpected_record:
-            return "record that only an application sends";
-        case Error::management_too_large:
-            return "GET_VALUES too large";
-        case Error::management_malformed:
-            return "malformed GET_VALUES";
-    }
-    return "unknown error";
-}
-
-ConnectionMachine::ConnectionMachine(const Limits& limits, const ValuesReply& values)
-    : limits_(limits), values_(values)
+ConnectionMachine::ConnectionMachine(const Limits& limits, const ValuesReply& values) : limits_(limits), values_(values)
 {
     limits_.max_requests = std::max(limits_.max_requests, 1U);
 }
@@ -321,155 +290,6 @@ void ConnectionMachine::skip_padding(std::string_view& input) noexcept
     input.remove_prefix(n);
     padding_left_ = static_cast<std::uint8_t>(padding_left_ - n);
     enter_body(Phase::padding);
-}
-
-bool ConnectionMachine::answer_values(Step& step) noexcept
-{
-    struct Value {
-        std::string_view name;
-        std::uint32_t number;
-        bool asked;
-    };
-    std::array<Value, 3> known{{{FCGI_MAX_CONNS, values_.max_conns, false},
-                                {FCGI_MAX_REQS, values_.max_reqs, false},
-                                {FCGI_MPXS_CONNS, values_.mpxs_conns ? 1U : 0U, false}}};
-    std::string result(kHeaderBytes, '\0');
-    const bool well_formed = decode_params(management_, [&](std::string_view name, std::string_view) {
-        for (Value& value : known) {
-            if (value.name == name && !std::exchange(value.asked, true)) {
-                append_pair(result, name, std::to_string(value.number));
-            }
-        }
-    });
-    if (!well_formed) {
-        return fail(Error::management_malformed, step);
-    }
-    const std::size_t length = result.size() - kHeaderBytes;
-    const std::uint8_t padding = padding_for(length);
-    write_header(result.data(), RecordType::get_values_result, kManagementId, static_cast<std::uint16_t>(length),
-                 padding);
-    result.append(padding, '\0');
-    step.request_id = kManagementId;
-    return reply(result, step);
-}
-
-bool ConnectionMachine::refuse(ProtocolStatus status, bool keep_conn, Step& step) noexcept
-{
-    const auto record = end_request_record(id_, 0, status);
-    step.keep_conn = keep_conn;
-    step.close_after = !keep_conn && open_count_ == 0;
-    return reply({record.data(), record.size()}, step);
-}
-
-bool ConnectionMachine::reply(std::string_view records, Step& step) noexcept
-{
-    management_.assign(records);
-    step.kind = StepKind::reply;
-    step.data = management_;
-    return true;
-}
-
-bool ConnectionMachine::fail(Error error, Step& step) noexcept
-{
-    phase_ = Phase::failed;
-    error_ = error;
-    step.kind = StepKind::error;
-    step.error = error;
-    return true;
-}
-
-void ConnectionMachine::open_request(Role role, bool keep_conn) noexcept
-{
-    auto slot = std::find_if(slots_.begin(), slots_.end(), [](const Slot& s) { return !s.open; });
-    if (slot == slots_.end()) {
-        slot = slots_.emplace(slots_.end());
-    }
-    slot->id = id_;
-    slot->open = true;
-    slot->aborted = false;
-    slot->keep_conn = keep_conn;
-    slot->role = role;
-    slot->progress = Progress::params;
-    slot->params.clear();
-    ++open_count_;
-}
-
-std::string_view ConnectionMachine::params(std::uint16_t id) const noexcept
-{
-    const Slot* slot = find(id);
-    return slot != nullptr ? std::string_view(slot->params) : std::string_view();
-}
-
-std::string ConnectionMachine::take_params(std::uint16_t id) noexcept
-{
-    Slot* slot = find(id);
-    return slot != nullptr ? std::exchange(slot->params, std::string()) : std::string();
-}
-
-void ConnectionMachine::request_ended(std::uint16_t id) noexcept
-{
-    Slot* slot = find(id);
-    if (slot == nullptr) {
-        return;
-    }
-    slot->open = false;
-    slot->params.clear();
-    if (slot->params.capacity() > kKeptParamsCapacity) {
-        slot->params = std::string();
-    }
-    --open_count_;
-}
-
-bool ConnectionMachine::idle() const noexcept { return open_count_ == 0 && at_record_boundary(); }
-
-bool ConnectionMachine::at_record_boundary() const noexcept
-{
-    return phase_ == Phase::header && partial_size_ == 0;
-}
-
-void ConnectionMachine::reset() noexcept
-{
-    for (Slot& slot : slots_) {
-        if (slot.open) {
-            request_ended(slot.id);
-        }
-    }
-    phase_ = Phase::header;
-    error_ = Error::none;
-    partial_size_ = 0;
-    padding_left_ = 0;
-    content_left_ = 0;
-    management_.clear();
-}
-
-void ConnectionMachine::trim() noexcept
-{
-    if (open_count_ == 0) {
-        slots_ = std::vector<Slot>();
-    }
-    if (phase_ != Phase::values_body) {
-        management_ = std::string();
-    }
-}
-
-ConnectionMachine::Slot* ConnectionMachine::find(std::uint16_t id) noexcept
-{
-    return const_cast<Slot*>(std::as_const(*this).find(id));
-}
-
-const ConnectionMachine::Slot* ConnectionMachine::find(std::uint16_t id) const noexcept
-{
-    for (const Slot& slot : slots_) {
-        if (slot.open && slot.id == id) {
-            return &slot;
-        }
-    }
-    return nullptr;
-}
-
-bool ConnectionMachine::no_open_request_expects_records() const noexcept
-{
-    return std::all_of(slots_.begin(), slots_.end(), [](const Slot& s) { return !s.open || s.expects_nothing(); });
 }
 
 bool ConnectionMachine::phase_needs_bytes() const noexcept

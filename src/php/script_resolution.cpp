@@ -16,9 +16,15 @@ using request::ParamTable;
 // php-fpm's environment holds C strings: a value ends at its first NUL, and NULL means absent.
 using CString = const char*;
 
-std::string_view view(CString text) noexcept { return text != nullptr ? std::string_view(text) : std::string_view(); }
+std::string_view view(CString text) noexcept
+{
+    return text != nullptr ? std::string_view(text) : std::string_view();
+}
 
-bool equal(CString a, CString b) noexcept { return std::strcmp(a, b) == 0; }
+bool equal(CString a, CString b) noexcept
+{
+    return std::strcmp(a, b) == 0;
+}
 
 bool starts_with_ignoring_case(CString text, std::string_view prefix) noexcept
 {

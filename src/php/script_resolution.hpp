@@ -34,8 +34,8 @@ struct FileProbe {
 struct ResolvedScript {
     const char* request_method = nullptr;
     const char* query_string = nullptr;
-    const char* content_type = nullptr;  // "" when a script is named without one
-    const char* request_uri = nullptr;   // what status and ping paths are compared with
+    const char* content_type = nullptr;     // "" when a script is named without one
+    const char* request_uri = nullptr;      // what status and ping paths are compared with
     const char* path_translated = nullptr;  // nullptr: 404 "File not found."
     const char* authorization = nullptr;    // HTTP_AUTHORIZATION, for php_handle_auth_data()
     long long content_length = 0;           // atol() of CONTENT_LENGTH

@@ -32,7 +32,10 @@ UniqueFd make_unnamed_file(const std::string& dir)
 
 }  // namespace
 
-Body::Body(Body&& other) noexcept { *this = std::move(other); }
+Body::Body(Body&& other) noexcept
+{
+    *this = std::move(other);
+}
 
 Body& Body::operator=(Body&& other) noexcept
 {

@@ -17,7 +17,7 @@ namespace ftm::request {
 
 struct BodyLimits {
     std::size_t memory_limit = std::size_t{1} << 20;  // bytes; a larger body goes to a file
-    std::uint64_t store_limit = 0;                    // bytes kept at most; 0: all. post_max_size + 1 lets PHP see an excess
+    std::uint64_t store_limit = 0;  // bytes kept at most; 0: all. post_max_size + 1 lets PHP see an excess
     std::string spool_dir = "/tmp";
 };
 

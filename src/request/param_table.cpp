@@ -109,9 +109,8 @@ void ParamTable::clear() noexcept
     // The largest chunk of ordinary size stays.
     std::erase_if(chunks_, [](const Chunk& chunk) { return chunk.capacity > kKeptChunkBytes; });
     if (chunks_.size() > 1) {
-        const auto largest = std::max_element(chunks_.begin(), chunks_.end(), [](const Chunk& a, const Chunk& b) {
-            return a.capacity < b.capacity;
-        });
+        const auto largest = std::max_element(chunks_.begin(), chunks_.end(),
+                                              [](const Chunk& a, const Chunk& b) { return a.capacity < b.capacity; });
         std::swap(chunks_.front(), *largest);
         chunks_.erase(chunks_.begin() + 1, chunks_.end());
     }

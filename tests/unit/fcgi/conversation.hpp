@@ -28,8 +28,14 @@ inline std::string record(RecordType type, std::uint16_t id, std::string_view co
 
 inline std::string begin(std::uint16_t id, bool keep_conn = false, std::uint16_t role = 1, std::uint8_t padding = 0)
 {
-    const std::string body = {static_cast<char>(role >> 8), static_cast<char>(role & 0xff),
-                              static_cast<char>(keep_conn ? 1 : 0), 0, 0, 0, 0, 0};
+    const std::string body = {static_cast<char>(role >> 8),
+                              static_cast<char>(role & 0xff),
+                              static_cast<char>(keep_conn ? 1 : 0),
+                              0,
+                              0,
+                              0,
+                              0,
+                              0};
     return record(RecordType::begin_request, id, body, padding);
 }
 

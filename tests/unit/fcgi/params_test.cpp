@@ -19,9 +19,8 @@ struct Decoded {
 Decoded decode(std::string_view block)
 {
     Decoded out;
-    out.ok = decode_params(block, [&](std::string_view name, std::string_view value) {
-        out.pairs.emplace_back(name, value);
-    });
+    out.ok = decode_params(block,
+                           [&](std::string_view name, std::string_view value) { out.pairs.emplace_back(name, value); });
     return out;
 }
 
@@ -52,9 +51,19 @@ TEST(Params, decodes_both_forms_of_lengths)
 
 TEST(Params, finds_cut_off_blocks)
 {
-    const std::string rows[] = {"\1"s,         "\x80"s,         "\x80\0\0"s,         "\x80\0\0\1"s, "\1\x80"s,
-                                "\1\x80\0\0"s, "\1\1"s,         "\1\1A"s,            "\0\1"s,       "\1\0"s,
-                                "\x7f\x7f"s,   "\xff\xff\xff\xff\xff\xff\xff\xff"s, "\xff\xff\xff\xff\0"s};
+    const std::string rows[] = {"\1"s,
+                                "\x80"s,
+                                "\x80\0\0"s,
+                                "\x80\0\0\1"s,
+                                "\1\x80"s,
+                                "\1\x80\0\0"s,
+                                "\1\1"s,
+                                "\1\1A"s,
+                                "\0\1"s,
+                                "\1\0"s,
+                                "\x7f\x7f"s,
+                                "\xff\xff\xff\xff\xff\xff\xff\xff"s,
+                                "\xff\xff\xff\xff\0"s};
     for (const std::string& row : rows) {
         EXPECT_FALSE(decode(row).ok);
         std::string_view rest = row;

@@ -11,7 +11,10 @@ namespace {
 
 using namespace std::string_literals;
 
-std::string text(const auto& bytes) { return std::string(bytes.data(), bytes.size()); }
+std::string text(const auto& bytes)
+{
+    return std::string(bytes.data(), bytes.size());
+}
 
 TEST(Writer, writes_a_header)
 {

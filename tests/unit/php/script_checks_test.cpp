@@ -59,7 +59,8 @@ TEST(MayBeBuiltinPage, never_misses_one)
     EXPECT_TRUE(may({{"REQUEST_METHOD", "GET"}, {"SCRIPT_NAME", "/x"}, {"PATH_INFO", "/ping"}}, both));
     EXPECT_TRUE(may({{"REQUEST_METHOD", "GET"}, {"PATH_INFO", "/ping/tail"}}, both));
     EXPECT_TRUE(may({{"REQUEST_METHOD", "GET"}, {"REDIRECT_URL", "/ping"}}, both));
-    EXPECT_TRUE(may({{"REQUEST_METHOD", "GET"}, {"SERVER_SOFTWARE", "Microsoft-IIS/9"}, {"PATH_INFO", "/x/ping"}}, both));
+    EXPECT_TRUE(
+        may({{"REQUEST_METHOD", "GET"}, {"SERVER_SOFTWARE", "Microsoft-IIS/9"}, {"PATH_INFO", "/x/ping"}}, both));
     EXPECT_FALSE(may({{"REQUEST_METHOD", "GET"}, {"PATH_INFO", "/x/ping"}}, both));
     EXPECT_FALSE(may({{"SCRIPT_NAME", "/status"}}, both));
     EXPECT_FALSE(may({{"REQUEST_METHOD", "GET"}, {"SCRIPT_NAME", "/index.php"}}, both));
@@ -85,7 +86,9 @@ TEST(SystemFileProbe, follows_links)
     ASSERT_EQ(::symlink("nowhere", (base + "/dangling").c_str()), 0);
 
     const FileProbe probe = system_file_probe();
-    const auto regular = [&](const std::string& name) { return probe.is_regular_file((base + name).c_str(), probe.context); };
+    const auto regular = [&](const std::string& name) {
+        return probe.is_regular_file((base + name).c_str(), probe.context);
+    };
     const auto exists = [&](const std::string& name) { return probe.exists((base + name).c_str(), probe.context); };
     EXPECT_TRUE(regular("/file"));
     EXPECT_TRUE(regular("/link"));
