@@ -1,0 +1,77 @@
+#!/usr/bin/env python3
+"""Write the fuzzers' seed corpora: seeds.py DIR makes DIR/connection_machine and DIR/params."""
+import os
+import struct
+import sys
+
+BEGIN, ABORT, PARAMS, STDIN, DATA, GET_VALUES = 1, 2, 4, 5, 8, 9
+
+
+def record(kind, request, content=b"", padding=0, version=1):
+    return struct.pack(">BBHHBB", version, kind, request, len(content), padding, 0) + content + b"\0" * padding
+
+
+def begin(request, role=1, keep=1):
+    return record(BEGIN, request, struct.pack(">HB5x", role, keep))
+
+
+def length(n):
+    return bytes([n]) if n < 128 else struct.pack(">I", n | 0x80000000)
+
+
+def pair(name, value):
+    return length(len(name)) + length(len(value)) + name + value
+
+
+def get(request, block):
+    return begin(request) + record(PARAMS, request, block) + record(PARAMS, request) + record(STDIN, request)
+
+
+NGINX = b"".join(pair(n, v) for n, v in [
+    (b"QUERY_STRING", b"a=1&b=2"), (b"REQUEST_METHOD", b"GET"), (b"CONTENT_TYPE", b""), (b"CONTENT_LENGTH", b""),
+    (b"SCRIPT_NAME", b"/index.php"), (b"REQUEST_URI", b"/index.php?a=1&b=2"), (b"DOCUMENT_ROOT", b"/srv/www"),
+    (b"SERVER_PROTOCOL", b"HTTP/1.1"), (b"SCRIPT_FILENAME", b"/srv/www/index.php"), (b"HTTP_COOKIE", b"c" * 300)])
+POST = (begin(1) + record(PARAMS, 1, NGINX[:40], 3) + record(PARAMS, 1, NGINX[40:], 7) + record(PARAMS, 1)
+        + record(STDIN, 1, b"body " * 20, 4) + record(STDIN, 1, b"end") + record(STDIN, 1, b"", 8))
+
+# Each starts with the plan byte(s) that fuzz_connection_machine.cpp takes: 0x80 large limit, 0x40 end when blocked.
+CONNECTIONS = {
+    "get": b"\x80\x01" + get(1, NGINX),
+    "post": b"\x80\x02" + POST,
+    "pipelined": b"\xc0\x03" + get(1, NGINX) + get(1, NGINX) + get(2, b""),
+    "interleaved": b"\xc1\x04" + begin(1) + begin(2, 2, 0) + record(PARAMS, 2, b"x") + record(PARAMS, 1)
+                   + record(STDIN, 1, b"1") + record(PARAMS, 2) + record(STDIN, 2) + record(STDIN, 1),
+    "too_many": b"\x80\x05" + begin(1) + begin(2) + begin(3, 1, 0),
+    "abort": b"\xc0\x06" + begin(1) + record(ABORT, 1) + begin(2) + record(PARAMS, 2, NGINX) + record(ABORT, 2),
+    "values": b"\x80\x07" + record(GET_VALUES, 0, pair(b"FCGI_MAX_CONNS", b"") + pair(b"FCGI_MPXS_CONNS", b""), 2)
+              + record(77, 0, b"what", 1) + get(1, b""),
+    "filter": b"\x80\x08" + begin(1, 3) + record(PARAMS, 1) + record(STDIN, 1) + record(DATA, 1, b"d" * 9, 7)
+              + record(DATA, 1),
+    "unknown_role": b"\x80\x09" + begin(9, 7, 0) + record(PARAMS, 9, b"x") + record(77, 9),
+    "params_limit": b"\x00\x10\x0a" + begin(1) + record(PARAMS, 1, b"x" * 16) + record(PARAMS, 1, b"y"),
+    "duplicate": b"\x80\x0b" + begin(1) + begin(1),
+    "version": b"\x80\x0c" + record(BEGIN, 1, b"\0\1\0\0\0\0\0\0", 0, 0),
+}
+BLOCKS = {
+    "nginx": NGINX,
+    "empty_pairs": b"\0\0" * 5,
+    "long": pair(b"n" * 200, b"v" * 300) + pair(b"n" * 200, b""),
+    "repeated": pair(b"A", b"1") * 3 + pair(b"B", b"2"),
+    "many": b"".join(pair(b"%d" % i, b"") for i in range(200)),
+    "cut": NGINX[:-1],
+    "huge_lengths": b"\xff" * 8,
+}
+
+
+def write(folder, seeds):
+    os.makedirs(folder, exist_ok=True)
+    for name, content in seeds.items():
+        with open(os.path.join(folder, "seed_" + name), "wb") as out:
+            out.write(content)
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
+    write(os.path.join(sys.argv[1], "connection_machine"), CONNECTIONS)
+    write(os.path.join(sys.argv[1], "params"), BLOCKS)
