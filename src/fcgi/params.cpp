@@ -54,7 +54,12 @@ PairStatus next_pair(std::string_view& rest, std::string_view& name, std::string
     std::string_view bytes = rest;
     std::size_t name_length = 0;
     std::size_t value_length = 0;
-    if (!take_length(bytes, name_length) || !take_length(bytes, value_length)) {
+    if (bytes.size() >= 2 && (byte_at(bytes, 0) | byte_at(bytes, 1)) < kLongForm) {
+        // Nearly every pair.
+        name_length = byte_at(bytes, 0);
+        value_length = byte_at(bytes, 1);
+        bytes.remove_prefix(2);
+    } else if (!take_length(bytes, name_length) || !take_length(bytes, value_length)) {
         return PairStatus::malformed;
     }
     // Both are below 2^31, so the sum cannot overflow 64 bits.

@@ -23,6 +23,14 @@ std::uint64_t mix(std::uint64_t state, std::uint64_t word) noexcept
     return state ^ state >> 32;
 }
 
+template <class Int>
+Int load(const char* p) noexcept
+{
+    Int value;
+    std::memcpy(&value, p, sizeof value);
+    return value;
+}
+
 }  // namespace
 
 // Names come from the peer's client (HTTP_*): the address as seed keeps collisions from being prepared.
@@ -32,6 +40,7 @@ void ParamTable::swap(ParamTable& other) noexcept
 {
     std::swap(seed_, other.seed_);
     std::swap(live_, other.live_);
+    std::swap(filter_, other.filter_);
     entries_.swap(other.entries_);
     hashes_.swap(other.hashes_);
     index_.swap(other.index_);
@@ -58,6 +67,7 @@ std::string_view ParamTable::set(std::string_view name, std::string_view value)
     const std::string_view stored_value = store(value);
     entries_.push_back({stored_name, stored_value});
     hashes_.push_back(name_hash);
+    filter_[name_hash >> 6 & 7] |= std::uint64_t{1} << (name_hash & 63);
     ++live_;
     index_entry(entries_.size() - 1);
     return stored_value;
@@ -101,6 +111,7 @@ void ParamTable::clear() noexcept
     hashes_.clear();
     index_.clear();
     live_ = 0;
+    filter_ = {};
     if (entries_.capacity() > kKeptEntries) {
         entries_.shrink_to_fit();
         hashes_.shrink_to_fit();
@@ -121,18 +132,19 @@ void ParamTable::clear() noexcept
 
 std::uint32_t ParamTable::hash(std::string_view name) const noexcept
 {
-    std::uint64_t state = mix(seed_, name.size());
     const char* p = name.data();
-    std::size_t left = name.size();
-    for (; left >= 8; p += 8, left -= 8) {
-        std::uint64_t word;
-        std::memcpy(&word, p, 8);
-        state = mix(state, word);
-    }
-    if (left != 0) {
-        std::uint64_t word = 0;
-        std::memcpy(&word, p, left);
-        state = mix(state, word);
+    const std::size_t size = name.size();
+    std::uint64_t state = mix(seed_, size);
+    if (size >= 8) {
+        for (std::size_t at = 0; at + 8 < size; at += 8) {
+            state = mix(state, load<std::uint64_t>(p + at));
+        }
+        state = mix(state, load<std::uint64_t>(p + size - 8));  // overlaps what came before
+    } else if (size >= 4) {
+        state = mix(state, std::uint64_t{load<std::uint32_t>(p)} << 32 | load<std::uint32_t>(p + size - 4));
+    } else if (size != 0) {
+        const auto byte = [p](std::size_t at) { return static_cast<std::uint64_t>(static_cast<unsigned char>(p[at])); };
+        state = mix(state, byte(0) << 16 | byte(size / 2) << 8 | byte(size - 1));
     }
     return static_cast<std::uint32_t>(state ^ state >> 32);
 }
@@ -142,6 +154,9 @@ std::size_t ParamTable::find(std::string_view name, std::uint32_t name_hash) con
     const auto matches = [&](std::size_t i) {
         return hashes_[i] == name_hash && entries_[i].value.data() != nullptr && entries_[i].name == name;
     };
+    if (!may_contain(name_hash)) {
+        return npos;
+    }
     if (index_.empty()) {
         for (std::size_t i = 0; i < entries_.size(); ++i) {
             if (matches(i)) {

@@ -6,6 +6,7 @@
 // Errors: none; out of memory terminates.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -83,12 +84,18 @@ private:
     void index_entry(std::size_t entry);
     void rebuild_index();
 
+    [[nodiscard]] bool may_contain(std::uint32_t hash) const noexcept
+    {
+        return (filter_[hash >> 6 & 7] >> (hash & 63) & 1) != 0;
+    }
+
     std::uint64_t seed_;
     std::size_t live_ = 0;
-    std::vector<Entry> entries_;         // in order of arrival, with erased ones
-    std::vector<std::uint32_t> hashes_;  // parallel to entries_
-    std::vector<std::uint32_t> index_;   // open addressing, entry + 1; empty while the table is small
-    std::vector<Chunk> chunks_;          // the last one is filled
+    std::array<std::uint64_t, 8> filter_{};  // one bit per hash seen: most names are new, most look-ups find nothing
+    std::vector<Entry> entries_;             // in order of arrival, with erased ones
+    std::vector<std::uint32_t> hashes_;      // parallel to entries_
+    std::vector<std::uint32_t> index_;       // open addressing, entry + 1; empty while the table is small
+    std::vector<Chunk> chunks_;              // the last one is filled
 };
 
 }  // namespace ftm::request
