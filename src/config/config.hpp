@@ -3,6 +3,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -48,7 +49,8 @@ struct Global {
     int rlimit_files = 0;   // 0 leaves the limit alone
     int rlimit_core = 0;    // 0 leaves the limit alone, -1 is unlimited
     std::optional<std::string> events_mechanism;
-    std::optional<std::chrono::seconds> systemd_interval;  // after post_process(): always set; 0 is off
+    std::optional<std::chrono::milliseconds> systemd_interval;  // after post_process(): always set; 0 is off
+    bool systemd_watchdog = false;  // set by post_process(): the interval comes from WATCHDOG_USEC
     std::optional<std::string> metrics_listen;
     LogFormat log_format = LogFormat::text;
 
@@ -99,6 +101,8 @@ struct Pool {
     bool clear_env = true;
     std::optional<std::string> security_limit_extensions;  // absent means ".php .phar"; empty allows every file
 
+    std::optional<std::string> apparmor_hat;
+
     // env, php_values and access_suppress_path stand in reverse file order, as php-fpm keeps them. Apply them from
     // begin to end, later ones overwriting earlier ones: so the first line of a key in the file wins. php_values has
     // every non-admin entry before the first admin entry. env values are as written: see expand_env_value().
@@ -107,11 +111,11 @@ struct Pool {
 
     // Own directives.
     int pm_engines = 1;
-    std::optional<std::string> pm_max_memory;  // bytes with optional K, M or G
+    std::int64_t pm_max_memory = 0;  // bytes; 0 is no limit
     std::chrono::seconds pm_drain_timeout{30};
     std::optional<int> request_queue_limit;  // absent means listen_backlog
     std::chrono::seconds request_queue_timeout{0};
-    std::optional<std::string> output_spool_limit;  // bytes with optional K, M or G; absent means 1G
+    std::int64_t output_spool_limit = std::int64_t{1} << 30;  // bytes
     std::optional<std::string> worker_script;
     int worker_num = 0;
     int worker_max_requests = 0;
@@ -134,6 +138,8 @@ struct Pool {
 struct Config {
     Global global;
     std::vector<Pool> pools;
+    // Pools that pm.status_listen asks for: named NAME_status, ondemand, two contexts. Made by post_process().
+    std::vector<Pool> status_pools;
 };
 
 // What an env[] value stands for: "$NAME" is the environment variable NAME (empty if unset), anything else is itself.

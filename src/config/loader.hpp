@@ -2,22 +2,14 @@
 // what depends on other directives or on the machine is checked by post_process().
 #pragma once
 
-#include <functional>
 #include <optional>
 #include <string>
 
 #include "config/config.hpp"
+#include "config/ini_value.hpp"
 #include "config/message.hpp"
 
 namespace ftm::config {
-
-// Where a file's ${NAME} and bare constants get their values. Each may be empty.
-struct ValueLookups {
-    using Lookup = std::function<std::optional<std::string>(const std::string& name)>;
-    Lookup ini;       // a directive given in php.ini or with -d
-    Lookup environment;
-    Lookup constant;  // a PHP constant; asked before the built-in table of E_* and PHP_*
-};
 
 struct LoadOptions {
     std::string file;            // passed to open() as is
