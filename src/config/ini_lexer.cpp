@@ -177,9 +177,8 @@ Lexeme IniLexer::next_initial()
         position_ += label;
         return {Token::label, '\0', std::string(trim(rest.substr(0, label), kTrailingBlanks))};
     }
-    if (rest[0] == ';') {
-        position_ = text_.size();
-        return {};
+    if (rest[0] == ';') {  // a comment that a NUL character cut off
+        return give_up();
     }
     return take_character(1);
 }
@@ -197,6 +196,9 @@ Lexeme IniLexer::next_value()
         return end_line(length);
     }
     if (const std::size_t length = pattern::single_quoted(rest); length > 0) {
+        if (length == pattern::kOverrun) {
+            return give_up();
+        }
         position_ += length;
         return {Token::raw, '\0', std::string(rest.substr(1, length - 2))};
     }
@@ -241,6 +243,9 @@ Lexeme IniLexer::next_bracketed()
 {
     const std::string_view rest = text_.substr(position_);
     if (const std::size_t length = pattern::single_quoted(rest); length > 0) {
+        if (length == pattern::kOverrun) {
+            return give_up();
+        }
         position_ += length;
         return {Token::raw, '\0', std::string(rest.substr(1, length - 2))};
     }
@@ -249,6 +254,9 @@ Lexeme IniLexer::next_bracketed()
         return take(Token::dollar_curly, 2);
     }
     const std::size_t run = pattern::bracketed_run(rest);
+    if (run == pattern::kOverrun) {
+        return give_up();
+    }
     const std::size_t blank = pattern::blanks(rest);
     const char after_blank = blank < rest.size() ? rest[blank] : '\0';
     if (state_ == State::offset && after_blank == ']' && blank + 1 > run) {
@@ -293,6 +301,9 @@ Lexeme IniLexer::next_fallback()
         return take_character(1);
     }
     const std::size_t run = pattern::fallback_run(rest);
+    if (run == pattern::kOverrun) {
+        return give_up();
+    }
     const std::size_t blank = pattern::blanks(rest);
     if (blank < rest.size() && rest[blank] == '"' && blank + 1 > run) {
         push(State::double_quotes);
@@ -396,6 +407,12 @@ Lexeme IniLexer::take_character(std::size_t length)
     const char c = text_[position_];
     position_ += length;
     return {Token::character, c, {}};
+}
+
+Lexeme IniLexer::give_up()
+{
+    position_ = text_.size();
+    return {};
 }
 
 Lexeme IniLexer::end_line(std::size_t length)

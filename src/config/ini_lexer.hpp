@@ -59,6 +59,7 @@ private:
 
     [[nodiscard]] Lexeme take(Token token, std::size_t length);
     [[nodiscard]] Lexeme take_character(std::size_t length);
+    [[nodiscard]] Lexeme give_up();
     [[nodiscard]] Lexeme end_line(std::size_t length);
     void push(State state);
     void pop();

@@ -92,7 +92,10 @@ std::size_t single_quoted(std::string_view text)
         return 0;
     }
     const std::size_t closing = text.find('\'', 1);
-    return closing == std::string_view::npos || closing == 1 ? 0 : closing + 1;
+    if (closing == std::string_view::npos) {
+        return kOverrun;
+    }
+    return closing == 1 ? 0 : closing + 1;
 }
 
 std::size_t word(std::string_view text, std::string_view word)
@@ -124,12 +127,14 @@ std::size_t value_run(std::string_view text)
 
 std::size_t fallback_run(std::string_view text)
 {
-    return longest_run(text, "$\n\r;\"'}\\", /*backslash_takes_next=*/true);
+    const std::size_t length = longest_run(text, "$\n\r;\"'}\\", /*backslash_takes_next=*/true);
+    return length == text.size() ? kOverrun : length;
 }
 
 std::size_t bracketed_run(std::string_view text)
 {
-    return longest_run(text, "$\n\r;\"']\\", /*backslash_takes_next=*/true);
+    const std::size_t length = longest_run(text, "$\n\r;\"']\\", /*backslash_takes_next=*/true);
+    return length == text.size() ? kOverrun : length;
 }
 
 }  // namespace ftm::config::pattern
