@@ -129,7 +129,8 @@ struct Pool {
     std::optional<std::string> http_index;
     std::optional<std::string> http_trusted_proxies;
 
-    ListenAddress listen_address;  // set by post_process() from listen
+    // Set by post_process() from listen. port 0: parse_listen_address() has the error, due when sockets are made.
+    ListenAddress listen_address;
 
     // 0660 when absent; as strtoul(…, 8): stops at the first character that is no octal digit.
     [[nodiscard]] unsigned listen_mode_bits() const;

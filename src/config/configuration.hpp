@@ -9,6 +9,7 @@
 #include "config/environment.hpp"
 #include "config/ini_value.hpp"
 #include "config/message.hpp"
+#include "config/post_process.hpp"
 
 namespace ftm::config {
 
@@ -28,7 +29,7 @@ struct Configuration {
     std::optional<Config> config;  // absent: the messages say why; exit with 78
     std::string file;              // the file that was read, for titles and messages
     Messages messages;             // in php-fpm's order, including the dump of -tt and "FPM initialization failed"
-    std::size_t before_error_log = 0;  // see PostProcessResult
+    std::size_t before_error_log = kNeverOpened;  // see PostProcessResult
 };
 
 [[nodiscard]] Configuration read_configuration(const Invocation& invocation, const ValueLookups& lookups,

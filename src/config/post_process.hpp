@@ -20,11 +20,13 @@ struct PostProcessOptions {
     std::string default_localstatedir = "/var";   // base of pid and error_log
 };
 
+inline constexpr std::size_t kNeverOpened = static_cast<std::size_t>(-1);
+
 struct PostProcessResult {
     bool ok = false;
     Messages messages;
-    // How many of the messages were produced before error_log was open: those go to stderr only.
-    std::size_t before_error_log = 0;
+    // How many of the messages were produced before error_log was open: those go to stderr only. kNeverOpened: all.
+    std::size_t before_error_log = kNeverOpened;
 };
 
 [[nodiscard]] PostProcessResult post_process(Config& config, const PostProcessOptions& options,
