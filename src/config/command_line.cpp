@@ -15,11 +15,14 @@ struct Option {
     std::string_view name;
 };
 
-constexpr char kPrintConfigDocs = '\1';  // has no letter
-constexpr char kMistake = '\2';
-constexpr char kEnd = '\3';
+// What has no letter.
+constexpr char kPrintConfigDocs = '\1';
+constexpr char kPrintGlobalSample = '\2';
+constexpr char kPrintPoolSample = '\3';
+constexpr char kMistake = '\4';
+constexpr char kEnd = '\5';
 
-constexpr std::array<Option, 18> kOptions{{
+constexpr std::array<Option, 20> kOptions{{
     {'c', true, "php-ini"},
     {'d', true, "define"},
     {'e', false, "profile-info"},
@@ -38,6 +41,8 @@ constexpr std::array<Option, 18> kOptions{{
     {'F', false, "nodaemonize"},
     {'O', false, "force-stderr"},
     {kPrintConfigDocs, false, "print-config-docs"},
+    {kPrintGlobalSample, false, "print-config-global"},
+    {kPrintPoolSample, false, "print-config-pool"},
 }};
 
 template <class Predicate>
@@ -197,6 +202,12 @@ CommandLine parse_command_line(const std::vector<std::string>& arguments)
                 return line;
             case kPrintConfigDocs:
                 line.action = CommandLine::Action::print_config_docs;
+                return line;
+            case kPrintGlobalSample:
+                line.action = CommandLine::Action::print_global_sample;
+                return line;
+            case kPrintPoolSample:
+                line.action = CommandLine::Action::print_pool_sample;
                 return line;
             case kEnd:
                 if (line.action == CommandLine::Action::run && !options.finished()) {

@@ -16,7 +16,9 @@ struct CommandLine {
         version,      // -v
         modules,      // -m
         information,  // -i
-        print_config_docs,
+        print_config_docs,     // hidden: the text of docs/CONFIGURATION.md
+        print_global_sample,   // hidden: of etc/php-fpm.conf
+        print_pool_sample,     // hidden: of etc/pool.d/www.conf
     };
 
     Action action = Action::run;

@@ -1,4 +1,6 @@
-// What the directive table prints: the dump of -tt, the documentation, the list of directives without effect.
+// What the directive table prints: the dump of -tt, the documentation, the sample files, the list of directives without
+// effect.
+#include <array>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -38,6 +40,41 @@ void collect_without_effect(Section section, const void* owner, const void* defa
                                 "' is checked but has no effect in this version");
         }
     }
+}
+
+struct SampleValue {
+    std::string_view name;
+    std::string_view value;
+};
+
+// The lines of the sample files that are not comments.
+constexpr std::array kGlobalValues{
+    SampleValue{"pid", "/run/php/php8.4-fpm.pid"},
+    SampleValue{"error_log", "/var/log/php8.4-fpm.log"},
+};
+constexpr std::array kPoolValues{
+    SampleValue{"user", "www-data"},
+    SampleValue{"group", "www-data"},
+    SampleValue{"listen", "/run/php/php8.4-fpm.sock"},
+    SampleValue{"listen.owner", "www-data"},
+    SampleValue{"listen.group", "www-data"},
+    SampleValue{"pm", "static"},
+    SampleValue{"pm.max_children", "5"},
+};
+
+template <std::size_t N>
+std::string sample_line(const Directive& directive, const std::array<SampleValue, N>& values)
+{
+    const std::string name(directive.name);
+    for (const SampleValue& sample : values) {
+        if (sample.name == directive.name) {
+            return name + " = " + std::string(sample.value) + "\n";
+        }
+    }
+    if (directive.is_array) {
+        return ";" + name + (directive.has_key ? "[NAME] = value\n" : "[] = /path\n");
+    }
+    return ";" + name + " =" + (directive.default_text.empty() ? "" : " ") + std::string(directive.default_text) + "\n";
 }
 
 void append_table(Section section, bool own, std::string& text)
@@ -86,6 +123,29 @@ std::vector<std::string> without_effect(const Config& config)
         collect_without_effect(Section::pool, &pool, &pool_defaults, where, sentences);
     }
     return sentences;
+}
+
+std::string sample_file(Section section)
+{
+    std::string text =
+        section == Section::global
+            ? "; php-ftm configuration. Commented lines show the defaults. docs/CONFIGURATION.md explains the values.\n"
+              "; Relative paths start at the installation prefix, or at the directory given with -p.\n\n"
+              "[global]\n"
+            : "; A pool: scripts that run as one user, behind one listening socket. $pool stands for the pool's name.\n"
+              "; Commented lines show the defaults.\n\n"
+              "[www]\n";
+    for (const Directive& directive : directives()) {
+        if (directive.section == section) {
+            text += "\n; " + std::string(directive.help) + "\n";
+            text += section == Section::global ? sample_line(directive, kGlobalValues)
+                                               : sample_line(directive, kPoolValues);
+        }
+    }
+    if (section == Section::global) {
+        text += "\n; Each file of this directory is a pool.\ninclude = /etc/php/8.4/fpm/pool.d/*.conf\n";
+    }
+    return text;
 }
 
 std::string directives_markdown()

@@ -43,6 +43,9 @@ struct Directive {
 // The text of docs/CONFIGURATION.md.
 [[nodiscard]] std::string directives_markdown();
 
+// The text of etc/php-fpm.conf and etc/pool.d/www.conf: every directive with its meaning, most of them as comments.
+[[nodiscard]] std::string sample_file(Section section);
+
 // What -tt prints, line by line.
 [[nodiscard]] std::vector<std::string> dump(const Config& config);
 

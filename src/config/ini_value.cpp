@@ -259,35 +259,37 @@ private:
 
     [[nodiscard]] bool failed() const { return !result_.error.empty(); }
 
-    [[nodiscard]] const Lexeme& peek()
+    const Lexeme& peek()
     {
-        if (!ahead_) {
+        if (!looked_ahead_) {
             ahead_ = lexer_.next();
+            looked_ahead_ = true;
         }
-        return *ahead_;
+        return ahead_;
     }
 
     [[nodiscard]] bool is_character(char c) { return peek().token == Token::character && peek().character == c; }
 
     [[nodiscard]] std::string take()
     {
-        std::string text = peek().text;
-        ahead_.reset();
-        return text;
+        peek();
+        drop();
+        return std::move(ahead_.text);
     }
 
     [[nodiscard]] char take_character()
     {
-        const char c = peek().character;
-        ahead_.reset();
-        return c;
+        peek();
+        drop();
+        return ahead_.character;
     }
 
-    void drop() { ahead_.reset(); }
+    void drop() { looked_ahead_ = false; }
 
     IniLexer lexer_;
     const ValueLookups& lookups_;
-    std::optional<Lexeme> ahead_;
+    Lexeme ahead_;
+    bool looked_ahead_ = false;
     ParsedLine result_;
 };
 
