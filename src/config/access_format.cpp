@@ -1,10 +1,10 @@
 #include "config/access_format.hpp"
 
-#include <strings.h>
-
 #include <algorithm>
 #include <initializer_list>
 #include <string_view>
+
+#include "config/text.hpp"
 
 namespace ftm::config {
 namespace {
@@ -14,7 +14,7 @@ constexpr std::size_t kLongestModifier = 128;
 bool is_one_of(const std::string& modifier, std::initializer_list<const char*> words)
 {
     return modifier.empty() || std::any_of(words.begin(), words.end(), [&](const char* word) {
-               return strcasecmp(word, modifier.c_str()) == 0;
+               return equals_ignoring_case(word, modifier);
            });
 }
 

@@ -1,10 +1,9 @@
 #include "config/directive_table.hpp"
 
-#include <strings.h>
-
 #include <algorithm>
-#include <iterator>
 #include <type_traits>
+
+#include "config/text.hpp"
 
 namespace ftm::config {
 namespace {
@@ -166,8 +165,7 @@ std::span<const Directive> directives() { return kDirectives; }
 const Directive* find_directive(Section section, std::string_view name)
 {
     const auto found = std::find_if(kDirectives.begin(), kDirectives.end(), [&](const Directive& directive) {
-        return directive.section == section && !directive.is_array && directive.name.size() == name.size() &&
-               strncasecmp(directive.name.data(), name.data(), name.size()) == 0;
+        return directive.section == section && !directive.is_array && equals_ignoring_case(directive.name, name);
     });
     return found == kDirectives.end() ? nullptr : &*found;
 }

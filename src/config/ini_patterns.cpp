@@ -1,11 +1,10 @@
 #include "config/ini_patterns.hpp"
 
-#include <strings.h>
+#include "config/text.hpp"
 
 namespace ftm::config::pattern {
 namespace {
 
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
 bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; }
 
 template <class Predicate>
@@ -100,7 +99,7 @@ std::size_t single_quoted(std::string_view text)
 
 std::size_t word(std::string_view text, std::string_view word)
 {
-    return text.size() >= word.size() && strncasecmp(text.data(), word.data(), word.size()) == 0 ? word.size() : 0;
+    return equals_ignoring_case(text.substr(0, word.size()), word) ? word.size() : 0;
 }
 
 std::size_t blanks_newline(std::string_view text)

@@ -2,24 +2,21 @@
 
 #include <fcntl.h>
 #include <glob.h>
-#include <strings.h>
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstring>
 #include <string_view>
 #include <utility>
 
 #include "base/unique_fd.hpp"
 #include "config/directive_table.hpp"
 #include "config/ini_stream.hpp"
+#include "config/text.hpp"
 
 namespace ftm::config {
 namespace {
 
 constexpr int kDeepestInclude = 5;
-
-bool equals_ignoring_case(const std::string& a, const char* b) { return strcasecmp(a.c_str(), b) == 0; }
 
 class Loader {
 public:
@@ -53,8 +50,7 @@ private:
         const UniqueFd fd(::open(file.c_str(), O_RDONLY | O_CLOEXEC));
         if (!fd) {
             const int number = errno;
-            error("failed to open configuration file '" + file + "': " + std::strerror(number) + " (" +
-                  std::to_string(number) + ")");
+            error(system_error("failed to open configuration file '" + file + "'", number));
             return false;
         }
         if (depth_ >= kDeepestInclude) {
@@ -106,7 +102,7 @@ private:
 
     void include(const std::string& value)
     {
-        const std::string pattern = value.rfind('/', 0) == 0 ? value : options_.include_prefix + "/" + value;
+        const std::string pattern = starts_with_slash(value) ? value : options_.include_prefix + "/" + value;
         const Place from = place_;
         const std::string where = " from " + from.file + " at line " + std::to_string(from.line);
         glob_t matches{};
@@ -157,7 +153,7 @@ private:
             return;
         }
         for (std::size_t i = 0; i < config_.pools.size(); ++i) {
-            if (equals_ignoring_case(config_.pools[i].name, name.c_str())) {
+            if (equals_ignoring_case(config_.pools[i].name, name)) {
                 current_ = i;
                 return;
             }
@@ -191,7 +187,7 @@ private:
         const Directive* directive = find_array_directive(statement.name);
         if (directive != nullptr && !directive->has_key) {
             const bool key_given = !statement.key.empty();
-            const bool no_path = statement.value.rfind('/', 0) != 0;
+            const bool no_path = !starts_with_slash(statement.value);
             if (key_given) {
                 error_here("Keys provided to field '" + statement.name + "' are ignored");
             }

@@ -1,8 +1,8 @@
 #include "config/php_constants.hpp"
 
-#include <strings.h>
-
 #include <array>
+
+#include "config/text.hpp"
 
 namespace ftm::config {
 namespace {
@@ -55,11 +55,6 @@ constexpr std::array kConstants{
     Constant{"PHP_OS_FAMILY", "Linux"},
     Constant{"PHP_SAPI", "fpm-fcgi"},
 };
-
-bool equals_ignoring_case(std::string_view a, std::string_view b)
-{
-    return a.size() == b.size() && strncasecmp(a.data(), b.data(), a.size()) == 0;
-}
 
 }  // namespace
 

@@ -1,11 +1,12 @@
 #include "config/pool_checks.hpp"
 
-#include <strings.h>
-
 #include <algorithm>
 #include <array>
 #include <cctype>
 #include <cstring>
+#include <string_view>
+
+#include "config/text.hpp"
 
 namespace ftm::config {
 namespace {
@@ -234,8 +235,8 @@ bool PoolChecks::check_slowlog(Pool& pool)
             return refuse(pool, "'slowlog' must be specified for use with 'request_slowlog_timeout'");
         }
         if (const int problem = environment_.open_log(LogFile::slowlog, *pool.slowlog); problem != 0) {
-            messages_.push_back({LogLevel::error, "Unable to create or open slowlog(" + *pool.slowlog + "): " +
-                                                      std::strerror(problem) + " " + number(problem)});
+            messages_.push_back(
+                {LogLevel::error, system_error("Unable to create or open slowlog(" + *pool.slowlog + ")", problem)});
             return false;
         }
         if (pool.request_terminate_timeout.count() != 0 &&
@@ -273,7 +274,7 @@ bool PoolChecks::check_directories(Pool& pool)
         return true;
     }
     pool.chdir = full(*pool.chdir, pool);
-    if (pool.chdir->front() != '/') {
+    if (!starts_with_slash(*pool.chdir)) {
         return refuse(pool, "the chdir path '" + *pool.chdir + "' must start with a '/'");
     }
     if (pool.chroot) {
@@ -291,7 +292,7 @@ bool PoolChecks::check_directories(Pool& pool)
 bool PoolChecks::check_uri(const Pool& pool, const char* what, const std::string& path, bool any_length)
 {
     const std::string subject = std::string(what) + " '" + path + "' ";
-    if (path.front() != '/') {
+    if (!starts_with_slash(path)) {
         return refuse(pool, subject + "must start with a '/'");
     }
     if (!any_length && path.size() < 2) {
@@ -312,13 +313,13 @@ bool PoolChecks::complete_chroot(Pool& pool)
 {
     constexpr std::string_view kToken = "$prefix";
     std::string path = *pool.chroot;
-    if (path.front() == '/') {
+    if (starts_with_slash(path)) {
         return true;
     }
     const std::size_t token = path.find(kToken);
     if (token == std::string::npos) {
         pool.chroot = full(path, pool);
-        return pool.chroot->front() == '/';
+        return starts_with_slash(*pool.chroot);
     }
     if (token != 0) {
         messages_.push_back({LogLevel::error, "'$prefix' must be use at the beginning of the value"});
@@ -327,7 +328,7 @@ bool PoolChecks::complete_chroot(Pool& pool)
     const std::string base = full("", pool);  // ends with a slash
     path.erase(0, kToken.size());
     pool.chroot = path.empty() ? base.substr(0, base.size() - 1) : base + path;
-    return pool.chroot->front() == '/';
+    return starts_with_slash(*pool.chroot);
 }
 
 void PoolChecks::complete_php_values(Pool& pool)
@@ -336,12 +337,11 @@ void PoolChecks::complete_php_values(Pool& pool)
         return;
     }
     for (PhpValue& entry : pool.php_values) {
-        if (entry.admin && strcasecmp(entry.key.c_str(), "error_log") == 0 &&
-            strcasecmp(entry.value.c_str(), "syslog") == 0) {
+        if (entry.admin && equals_ignoring_case(entry.key, "error_log") && equals_ignoring_case(entry.value, "syslog")) {
             continue;
         }
         if (std::any_of(kPathSettings.begin(), kPathSettings.end(),
-                        [&](const char* name) { return strcasecmp(name, entry.key.c_str()) == 0; })) {
+                        [&](const char* name) { return equals_ignoring_case(name, entry.key); })) {
             entry.value = full(entry.value, pool);
         }
     }

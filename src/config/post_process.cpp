@@ -1,30 +1,22 @@
 #include "config/post_process.hpp"
 
-#include <strings.h>
 #include <sys/un.h>
 #include <syslog.h>
 
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
 #include <utility>
 #include <vector>
 
 #include "config/access_format.hpp"
 #include "config/pool_checks.hpp"
+#include "config/text.hpp"
 
 namespace ftm::config {
 namespace {
 
 constexpr int kLeastLogLimit = 512;
 constexpr std::chrono::milliseconds kDefaultHeartbeat{10000};
-
-std::string system_error(const std::string& text, int number)
-{
-    return text + ": " + std::strerror(number) + " (" + std::to_string(number) + ")";
-}
-
-bool equals_ignoring_case(const std::string& a, const char* b) { return strcasecmp(a.c_str(), b) == 0; }
 
 class PostProcess {
 public:
@@ -209,7 +201,7 @@ PostProcessResult post_process(Config& config, const PostProcessOptions& options
 std::string full_path(const std::string& path, const Pool* pool, const PostProcessOptions& options,
                       const std::string& default_base)
 {
-    if (!path.empty() && path.front() == '/') {
+    if (starts_with_slash(path)) {
         return path;
     }
     std::string base = options.prefix.value_or(default_base);
@@ -217,7 +209,7 @@ std::string full_path(const std::string& path, const Pool* pool, const PostProce
         base = *pool->prefix;
     }
     const std::string full = base + "/" + path;
-    return full.front() == '/' || pool == nullptr ? full : full_path(full, nullptr, options, default_base);
+    return starts_with_slash(full) || pool == nullptr ? full : full_path(full, nullptr, options, default_base);
 }
 
 bool test_checks(const Config& config, const Environment& environment, Messages& messages)

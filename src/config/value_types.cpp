@@ -1,11 +1,13 @@
 #include "config/value_types.hpp"
 
-#include <strings.h>
 #include <syslog.h>
 
 #include <array>
 #include <cstdlib>
 #include <string_view>
+#include <utility>
+
+#include "config/text.hpp"
 
 namespace ftm::config {
 namespace {
@@ -20,7 +22,7 @@ template <class T, std::size_t N>
 const T* find_word(const std::array<Word<T>, N>& words, const std::string& text)
 {
     for (const Word<T>& candidate : words) {
-        if (strcasecmp(candidate.word, text.c_str()) == 0) {
+        if (equals_ignoring_case(candidate.word, text)) {
             return &candidate.value;
         }
     }
@@ -67,8 +69,6 @@ constexpr std::array kEarlyHints{
     Word<EarlyHints>{"param", EarlyHints::param},
     Word<EarlyHints>{"on", EarlyHints::on},
 };
-
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
 // As atoi(): wraps instead of failing.
 int to_int(std::int64_t value) { return static_cast<int>(static_cast<std::uint32_t>(value)); }
@@ -231,7 +231,7 @@ std::string SizeValue::show(std::int64_t field)
 
 ValueError CoreLimitValue::parse(const std::string& text, int& field)
 {
-    if (strcasecmp(text.c_str(), "unlimited") == 0) {
+    if (equals_ignoring_case(text, "unlimited")) {
         field = -1;
         return nullptr;
     }
