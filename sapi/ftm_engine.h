@@ -1,0 +1,76 @@
+/* libphp as C++ sees it: start-up in the pool host, one thread attach per context, one call per request.
+ * Every zend_try of the project is behind these functions; none of them longjmps out, none throws. */
+#ifndef FTM_ENGINE_H
+#define FTM_ENGINE_H
+
+#include "ftm_host.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* One php_value/php_admin_value of the pool, applied to each context as php-fpm applies it to each child. */
+typedef struct ftm_ini_value {
+    const char* key;
+    const char* value;
+    int admin; /* php_admin_value: locked against ini_set() and .user.ini */
+} ftm_ini_value;
+
+typedef struct ftm_php_options {
+    const char* executable;      /* argv[0] */
+    const char* ini_path;        /* -c, or NULL */
+    int ini_ignore;              /* -n */
+    const char* ini_entries;     /* "key=value\n" lines of -d and of opcache/apc pool values, or NULL */
+    const ftm_ini_value* values; /* applied by ftm_thread_attach(), in order */
+    size_t value_count;
+    /* Called by opcache instead of restarting itself; async-signal-safe code only: it runs under opcache's lock. */
+    void (*opcache_restart)(int reason) FTM_NOEXCEPT;
+} ftm_php_options;
+
+/* What resolution found; strings are NUL-terminated and outlive ftm_run_request(). NULL path_translated: 404. */
+typedef struct ftm_request_info {
+    const char* request_method;
+    const char* query_string;
+    const char* content_type;
+    const char* request_uri;
+    const char* path_translated;
+    const char* authorization;
+    int64_t content_length;
+} ftm_request_info;
+
+typedef enum ftm_run_result {
+    FTM_RUN_OK,      /* ended by itself: return, exit, fatal error; the context is clean */
+    FTM_RUN_POISONED /* a bailout escaped from request startup or shutdown: end this thread, start another */
+} ftm_run_result;
+
+typedef struct ftm_ini_settings {
+    int fix_pathinfo;
+    int discard_path;
+    const char* doc_root; /* or NULL */
+    int64_t post_max_size;
+    int expose_php;
+} ftm_ini_settings;
+
+/* PHP_VERSION and the `php-fpm -v` text; need no start-up. */
+const char* ftm_php_version(void) FTM_NOEXCEPT;
+const char* ftm_version_text(void) FTM_NOEXCEPT;
+
+/* Pool host, single-threaded. 0 = ok. `options` must stay valid until ftm_php_shutdown(). */
+int ftm_php_startup(const ftm_php_options* options, const ftm_host* host) FTM_NOEXCEPT;
+void ftm_php_shutdown(void) FTM_NOEXCEPT;
+/* Engine, right after fork and after chroot/chdir, before any context exists. */
+void ftm_php_after_fork(void) FTM_NOEXCEPT;
+
+/* Context thread: before its first and after its last request. 0 = ok. */
+int ftm_thread_attach(void) FTM_NOEXCEPT;
+void ftm_thread_detach(void) FTM_NOEXCEPT;
+void ftm_thread_settings(ftm_ini_settings* out) FTM_NOEXCEPT;
+/* Applies PHP_VALUE/PHP_ADMIN_VALUE for the request that follows; php_request_shutdown() undoes it. */
+void ftm_thread_request_ini(const char* value, const char* admin_value) FTM_NOEXCEPT;
+
+ftm_run_result ftm_run_request(void* request, const ftm_request_info* info) FTM_NOEXCEPT;
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,66 @@
+/* What the C side of the boundary may ask of C++: leaf callbacks, noexcept by type, that never call back into Zend.
+ * C raises (php_handle_aborted_connection, zend_bailout) only after the callback has returned, so no C++ frame is ever
+ * between a zend_try and a longjmp (docs/ARCHITECTURE.md, "the wall").
+ *
+ * `request` is the opaque pointer given to ftm_run_request(); every callback runs on the thread that runs the request. */
+#ifndef FTM_HOST_H
+#define FTM_HOST_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+#define FTM_NOEXCEPT noexcept
+extern "C" {
+#else
+#define FTM_NOEXCEPT
+#endif
+
+typedef enum ftm_stream { FTM_STDOUT, FTM_STDERR } ftm_stream;
+
+/* FPM's request stages (fpm_request.h), in their order. */
+typedef enum ftm_stage {
+    FTM_STAGE_IDLE = 1,
+    FTM_STAGE_READING_HEADERS,
+    FTM_STAGE_INFO,
+    FTM_STAGE_EXECUTING,
+    FTM_STAGE_END,
+    FTM_STAGE_FINISHING
+} ftm_stage;
+
+/* What is known when the script has ended and before request shutdown: FPM writes its access log here. */
+typedef struct ftm_script_end {
+    int http_status;
+    size_t peak_memory_bytes;
+} ftm_script_end;
+
+typedef struct ftm_host {
+    /* 1 when taken (sent or buffered), 0 when the client is gone or the request was already finished. */
+    int (*write)(void* request, ftm_stream stream, const char* data, size_t size) FTM_NOEXCEPT;
+    int (*flush)(void* request) FTM_NOEXCEPT;
+    /* Sends everything and END_REQUEST, once. What is written from here on is dropped. With script_goes_on the
+     * connection serves its next request meanwhile. */
+    void (*finish)(void* request, int script_goes_on) FTM_NOEXCEPT;
+    int (*finished)(void* request) FTM_NOEXCEPT;
+    /* Bytes read, 0 at the end of the body. */
+    size_t (*read_body)(void* request, char* buffer, size_t size) FTM_NOEXCEPT;
+    /* NUL-terminated value or NULL; lives as long as the request. */
+    const char* (*get_param)(void* request, const char* name, size_t name_size) FTM_NOEXCEPT;
+    /* Iterates in php-fpm's order. *cursor starts at 0; returns 0 at the end. All strings are NUL-terminated. */
+    int (*next_param)(void* request, size_t* cursor, const char** name, size_t* name_size, const char** value,
+                      size_t* value_size) FTM_NOEXCEPT;
+    int (*extension_allowed)(void* request, const char* path) FTM_NOEXCEPT;
+    void (*stage)(void* request, ftm_stage stage) FTM_NOEXCEPT;
+    void (*script_ended)(void* request, const ftm_script_end* end) FTM_NOEXCEPT;
+    /* A message of PHP (error_log(), log_errors) that belongs into the pool's log; request may be NULL. */
+    void (*php_message)(void* request, const char* message) FTM_NOEXCEPT;
+    /* A line of ours, level as in FPM's zlog (1 debug … 5 alert); request may be NULL. */
+    void (*log)(void* request, int level, const char* message) FTM_NOEXCEPT;
+    /* The environment of the calling context (NULL-terminated "NAME=value"). */
+    char** (*environment)(void) FTM_NOEXCEPT;
+} ftm_host;
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,84 @@
+/* Ini values that php-fpm takes from the pool (php_value, php_admin_value) and from the request (PHP_VALUE,
+ * PHP_ADMIN_VALUE). Pool values replace the context's master value; request values last for the request: php-fpm
+ * leaks them into later requests of the same child, which docs/COMPATIBILITY.md lists as not copied. */
+#include "ftm_internal.h"
+
+/* fpm_php_zend_ini_alter_master(): the value survives every request of this context. */
+static bool alter_master(const char *key, const char *value, bool admin)
+{
+    zend_ini_entry *entry = zend_hash_str_find_ptr(EG(ini_directives), key, strlen(key));
+    if (entry == NULL) {
+        return false;
+    }
+    zend_string *duplicate = zend_string_init(value, strlen(value), 1);
+    if (!entry->on_modify || entry->on_modify(entry, duplicate, entry->mh_arg1, entry->mh_arg2, entry->mh_arg3,
+                                              PHP_INI_STAGE_ACTIVATE) == SUCCESS) {
+        entry->value = duplicate;
+        if (admin) {
+            entry->modifiable = ZEND_INI_SYSTEM;
+        }
+    } else {
+        zend_string_release_ex(duplicate, 1);
+    }
+    return true;
+}
+
+void ftm_apply_pool_values(void)
+{
+    for (size_t i = 0; i < ftm_options->value_count; i++) {
+        const ftm_ini_value *v = &ftm_options->values[i];
+        if (!alter_master(v->key, v->value, v->admin)) {
+            ftm_log(FTM_LOG_ERROR, "Unable to set %s '%s'", v->admin ? "php_admin_value" : "php_value", v->key);
+        }
+    }
+}
+
+static void on_request_entry(zval *arg1, zval *arg2, zval *arg3, int type, void *mode)
+{
+    (void)arg3;
+    if (type != ZEND_INI_PARSER_ENTRY) {
+        ftm_log(FTM_LOG_ERROR, "Passing INI directive through FastCGI: only classic entries are allowed");
+        return;
+    }
+    if (!Z_STRLEN_P(arg1)) {
+        ftm_log(FTM_LOG_ERROR, "Passing INI directive through FastCGI: empty key");
+        return;
+    }
+    if (!arg2) {
+        ftm_log(FTM_LOG_ERROR, "Passing INI directive through FastCGI: empty value for key '%s'", Z_STRVAL_P(arg1));
+        return;
+    }
+    zend_string *key = zend_string_init(Z_STRVAL_P(arg1), Z_STRLEN_P(arg1), 0);
+    if (zend_alter_ini_entry_ex(key, Z_STR_P(arg2), *(int *)mode, PHP_INI_STAGE_ACTIVATE, true) == FAILURE) {
+        ftm_log(FTM_LOG_ERROR, "Passing INI directive through FastCGI: unable to set '%s'", Z_STRVAL_P(arg1));
+    }
+    zend_string_release(key);
+}
+
+static void apply_request_string(const char *text, int mode)
+{
+    if (text && *text) {
+        char *copy = estrdup(text);
+        zend_parse_ini_string(copy, true, ZEND_INI_SCANNER_NORMAL, on_request_entry, &mode);
+        efree(copy);
+    }
+}
+
+void ftm_thread_request_ini(const char *value, const char *admin_value)
+{
+    zend_first_try
+    {
+        apply_request_string(value, ZEND_INI_USER);
+        apply_request_string(admin_value, ZEND_INI_SYSTEM);
+    }
+    zend_end_try();
+}
+
+void ftm_thread_settings(ftm_ini_settings *out)
+{
+    out->fix_pathinfo = FTM_G(fix_pathinfo);
+    out->discard_path = FTM_G(discard_path);
+    out->doc_root = PG(doc_root);
+    out->post_max_size = SG(post_max_size);
+    out->expose_php = PG(expose_php);
+}

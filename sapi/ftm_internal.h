@@ -1,0 +1,67 @@
+/* Shared by the C files of sapi/ only. */
+#ifndef FTM_INTERNAL_H
+#define FTM_INTERNAL_H
+
+#include "php.h"
+#include "SAPI.h"
+#include "php_ini.h"
+#include "php_main.h"
+#include "php_output.h"
+#include "php_variables.h"
+#include "zend_exceptions.h"
+#include "zend_ini.h"
+#include "zend_ini_scanner.h"
+
+#include "ftm_engine.h"
+
+ZEND_TSRMLS_CACHE_EXTERN()
+
+/* Per-context globals of the module "cgi-fcgi": the ini settings php-fpm defines, and what one request needs. */
+ZEND_BEGIN_MODULE_GLOBALS(ftm)
+    bool rfc2616_headers;
+    bool nph;
+    bool force_redirect;
+    bool fix_pathinfo;
+    bool discard_path;
+    bool fcgi_logging;
+    char *redirect_status_env;
+    char *error_header;
+    char *fpm_config;
+    bool logging_request_started; /* a STDERR message was already sent in this request: the next one is joined by "; " */
+    int request_body_fd;          /* REQUEST_BODY_FILE, -1 unopened, -2 outside of a request */
+    HashTable user_config_cache;  /* .user.ini per directory */
+ZEND_END_MODULE_GLOBALS(ftm)
+
+ZEND_EXTERN_MODULE_GLOBALS(ftm)
+#define FTM_G(v) ZEND_MODULE_GLOBALS_ACCESSOR(ftm, v)
+
+extern const ftm_host *ftm_callbacks;
+extern const ftm_php_options *ftm_options;
+extern sapi_module_struct ftm_sapi_module;
+extern zend_module_entry ftm_module_entry;
+
+/* ftm_headers.c */
+int ftm_send_headers(sapi_headers_struct *headers);
+
+/* ftm_environment.c */
+void ftm_import_environment(zval *array);
+void ftm_load_environment(zval *array);
+void ftm_register_server_variables(zval *array);
+
+/* ftm_user_ini.c */
+int ftm_activate(void);
+void ftm_user_ini_init(HashTable *cache);
+
+/* ftm_ini.c */
+void ftm_apply_pool_values(void);
+
+/* ftm_log.c: zlog of a php-fpm child, that is: the log and the STDERR stream of the running request */
+void ftm_log(int level, const char *format, ...) ZEND_ATTRIBUTE_FORMAT(printf, 2, 3);
+void ftm_log_message(const char *message, int syslog_type);
+
+#define FTM_LOG_DEBUG 1
+#define FTM_LOG_NOTICE 2
+#define FTM_LOG_WARNING 3
+#define FTM_LOG_ERROR 4
+
+#endif

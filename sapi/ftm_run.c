@@ -1,0 +1,173 @@
+/* One request on the calling context: start-up, php-fpm's checks of the primary script, execution, shutdown
+ * (the loop body of fpm_main.c's main()). The only file that guards php_request_startup/shutdown. */
+#include "ftm_internal.h"
+
+#include <unistd.h>
+
+int ftm_thread_attach(void)
+{
+    volatile int result = -1;
+    (void)ts_resource(0);
+    ZEND_TSRMLS_CACHE_UPDATE();
+    zend_first_try
+    {
+        ftm_apply_pool_values();
+        result = 0;
+    }
+    zend_end_try();
+    return result;
+}
+
+void ftm_thread_detach(void)
+{
+    ts_free_thread();
+}
+
+static void prepare(const ftm_request_info *info)
+{
+    SG(sapi_headers).http_response_code = 200; /* Zend never resets it */
+    SG(request_info).request_method = info->request_method;
+    SG(request_info).query_string = (char *)info->query_string;
+    SG(request_info).request_uri = (char *)info->request_uri;
+    SG(request_info).content_type = info->content_type;
+    SG(request_info).content_length = info->content_length;
+    SG(request_info).path_translated = info->path_translated ? estrdup(info->path_translated) : NULL;
+    SG(request_info).proto_num = 1000;
+    SG(request_info).auth_user = SG(request_info).auth_password = SG(request_info).auth_digest = NULL;
+    SG(request_info).argc = 0;
+    SG(request_info).argv = NULL;
+    FTM_G(logging_request_started) = false;
+    FTM_G(request_body_fd) = -1;
+    if (info->path_translated || info->request_uri) {
+        php_handle_auth_data(info->authorization);
+    }
+}
+
+static void answer(int status, const char *text)
+{
+    zend_try
+    {
+        SG(sapi_headers).http_response_code = status;
+        PUTS(text);
+    }
+    zend_end_try();
+}
+
+static void open_failed(const char *script, int error)
+{
+    zend_try
+    {
+        ftm_log(FTM_LOG_ERROR, "Unable to open primary script: %s (%s)", script, strerror(error));
+    }
+    zend_end_try();
+    if (error == EACCES) {
+        answer(403, "Access denied.\n");
+    } else {
+        answer(404, "No input file specified.\n");
+    }
+}
+
+static void execute_primary_script(void *request)
+{
+    zend_file_handle file_handle;
+    /* php_fopen_primary_script() frees path_translated when it fails */
+    char *script = estrdup(SG(request_info).path_translated);
+
+    errno = 0;
+    if (php_fopen_primary_script(&file_handle) == FAILURE) {
+        open_failed(script, errno);
+    } else {
+        ftm_callbacks->stage(request, FTM_STAGE_EXECUTING);
+        EG(exit_status) = 0;
+        php_execute_script(&file_handle);
+    }
+    if (!file_handle.in_list) {
+        zend_destroy_file_handle(&file_handle);
+    }
+    efree(script);
+}
+
+static void serve(void *request)
+{
+    const char *path = SG(request_info).path_translated;
+    if (!SG(request_info).request_method) {
+        return; /* not HTTP: headers only */
+    }
+    if (!path) {
+        zend_try
+        {
+            ftm_log(FTM_LOG_DEBUG, "Primary script unknown");
+        }
+        zend_end_try();
+        answer(404, "File not found.\n");
+        return;
+    }
+    if (!ftm_callbacks->extension_allowed(request, path)) {
+        zend_try
+        {
+            ftm_log(FTM_LOG_NOTICE, "Access to the script '%s' has been denied (see security.limit_extensions)", path);
+        }
+        zend_end_try();
+        answer(403, "Access denied.\n");
+        return;
+    }
+    execute_primary_script(request);
+}
+
+static void script_ended(void *request)
+{
+    if (FTM_G(request_body_fd) >= 0) {
+        close(FTM_G(request_body_fd));
+    }
+    FTM_G(request_body_fd) = -2;
+
+    if (EG(exit_status) == 255 && FTM_G(error_header) && *FTM_G(error_header) && !SG(headers_sent)) {
+        sapi_header_line line = {0};
+        line.line = FTM_G(error_header);
+        line.line_len = strlen(FTM_G(error_header));
+        sapi_header_op(SAPI_HEADER_REPLACE, &line);
+    }
+    ftm_script_end end = {
+        .http_status = SG(sapi_headers).http_response_code,
+        .peak_memory_bytes = zend_memory_peak_usage(true),
+    };
+    ftm_callbacks->script_ended(request, &end);
+    if (SG(request_info).path_translated) {
+        efree(SG(request_info).path_translated);
+        SG(request_info).path_translated = NULL;
+    }
+}
+
+ftm_run_result ftm_run_request(void *request, const ftm_request_info *info)
+{
+    volatile ftm_run_result result = FTM_RUN_POISONED;
+
+    SG(server_context) = request;
+    zend_first_try
+    {
+        prepare(info);
+        if (php_request_startup() == SUCCESS) {
+            ftm_callbacks->stage(request, FTM_STAGE_INFO);
+            serve(request);
+            result = FTM_RUN_OK;
+        }
+        script_ended(request);
+    }
+    zend_catch
+    {
+        result = FTM_RUN_POISONED;
+    }
+    zend_end_try();
+
+    zend_first_try
+    {
+        php_request_shutdown(NULL);
+    }
+    zend_catch
+    {
+        result = FTM_RUN_POISONED;
+    }
+    zend_end_try();
+    SG(server_context) = NULL;
+    return result;
+}
