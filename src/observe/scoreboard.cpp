@@ -1,0 +1,158 @@
+#include "observe/scoreboard.hpp"
+
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstring>
+#include <ctime>
+
+#include "base/check.hpp"
+
+namespace ftm::observe {
+namespace {
+
+constexpr std::uint32_t kVersion = 1;
+
+std::size_t bytes_for(unsigned slots) { return sizeof(ScoreboardHeader) + std::size_t{slots} * sizeof(Slot); }
+
+template <std::size_t N>
+void copy(char (&to)[N], std::string_view from) noexcept
+{
+    const std::size_t n = std::min(from.size(), N - 1);
+    std::memcpy(to, from.data(), n);
+    to[n] = '\0';
+}
+
+}  // namespace
+
+Scoreboard& Scoreboard::operator=(Scoreboard&& other) noexcept
+{
+    std::swap(fd_, other.fd_);
+    std::swap(header_, other.header_);
+    std::swap(size_, other.size_);
+    return *this;
+}
+
+Scoreboard::~Scoreboard()
+{
+    if (header_ != nullptr) {
+        ::munmap(header_, size_);
+    }
+}
+
+Scoreboard Scoreboard::create(std::string_view pool, unsigned slots)
+{
+    UniqueFd fd(::memfd_create("php-fpm scoreboard", MFD_CLOEXEC));
+    FTM_CHECK(fd.valid() && ::ftruncate(fd.get(), static_cast<off_t>(bytes_for(slots))) == 0);
+    Scoreboard board;
+    board.size_ = bytes_for(slots);
+    void* memory = ::mmap(nullptr, board.size_, PROT_READ | PROT_WRITE, MAP_SHARED, fd.get(), 0);
+    FTM_CHECK(memory != MAP_FAILED);
+    board.header_ = static_cast<ScoreboardHeader*>(memory);
+    board.header_->version = kVersion;
+    board.header_->slots = slots;
+    board.header_->start_time = std::time(nullptr);
+    copy(board.header_->pool, pool);
+    board.fd_ = std::move(fd);
+    return board;
+}
+
+Scoreboard Scoreboard::map(UniqueFd fd)
+{
+    Scoreboard board;
+    struct stat st{};
+    if (::fstat(fd.get(), &st) != 0 || static_cast<std::size_t>(st.st_size) < sizeof(ScoreboardHeader)) {
+        return board;
+    }
+    void* memory = ::mmap(nullptr, static_cast<std::size_t>(st.st_size), PROT_READ | PROT_WRITE, MAP_SHARED, fd.get(), 0);
+    if (memory == MAP_FAILED) {
+        return board;
+    }
+    auto* header = static_cast<ScoreboardHeader*>(memory);
+    if (header->version != kVersion || bytes_for(header->slots) > static_cast<std::size_t>(st.st_size)) {
+        ::munmap(memory, static_cast<std::size_t>(st.st_size));
+        return board;
+    }
+    board.size_ = static_cast<std::size_t>(st.st_size);
+    board.header_ = header;
+    board.fd_ = std::move(fd);
+    return board;
+}
+
+Slot& Scoreboard::slot(unsigned index) noexcept
+{
+    return reinterpret_cast<Slot*>(reinterpret_cast<char*>(header_) + sizeof(ScoreboardHeader))[index];
+}
+
+Slot* Scoreboard::acquire()
+{
+    const auto pid = static_cast<std::int32_t>(::getpid());
+    for (unsigned i = 0; i < slots(); ++i) {
+        std::int32_t free = 0;
+        if (slot(i).pid.compare_exchange_strong(free, pid)) {
+            Slot& s = slot(i);
+            s.tid.store(::gettid());
+            s.started.store(std::time(nullptr));
+            s.requests.store(0);
+            s.accepted_us.store(0);
+            s.duration_us.store(0);
+            set_text(s, {}, {}, {}, {}, {});
+            s.state.store(static_cast<std::uint32_t>(SlotState::idle));
+            return &s;
+        }
+    }
+    return nullptr;
+}
+
+void Scoreboard::release(Slot& slot) noexcept
+{
+    slot.state.store(static_cast<std::uint32_t>(SlotState::unused));
+    slot.pid.store(0);
+}
+
+void Scoreboard::release_pid(std::int32_t pid) noexcept
+{
+    for (unsigned i = 0; i < slots(); ++i) {
+        if (slot(i).pid.load() == pid) {
+            release(slot(i));
+        }
+    }
+}
+
+PoolFigures Scoreboard::figures() noexcept
+{
+    PoolFigures figures;
+    for (unsigned i = 0; i < slots(); ++i) {
+        if (slot(i).pid.load(std::memory_order_relaxed) == 0) {
+            continue;
+        }
+        switch (static_cast<SlotState>(slot(i).state.load(std::memory_order_relaxed))) {
+            case SlotState::unused:
+            case SlotState::crashed:
+                break;
+            case SlotState::idle:
+                ++figures.idle;
+                break;
+            default:
+                ++figures.active;
+        }
+    }
+    return figures;
+}
+
+void set_text(Slot& slot, std::string_view uri, std::string_view query, std::string_view method, std::string_view script,
+              std::string_view user) noexcept
+{
+    const std::uint32_t sequence = slot.text_sequence.load(std::memory_order_relaxed);
+    slot.text_sequence.store(sequence + 1, std::memory_order_release);
+    copy(slot.text.uri, uri);
+    copy(slot.text.query, query);
+    copy(slot.text.method, method);
+    copy(slot.text.script, script);
+    copy(slot.text.user, user);
+    slot.text_sequence.store(sequence + 2, std::memory_order_release);
+}
+
+}  // namespace ftm::observe
