@@ -1,0 +1,71 @@
+#include "net/listener.hpp"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+namespace ftm::net {
+namespace {
+
+constexpr int kLowDescriptors = 256;    // beyond these, connections move
+constexpr int kFirstHighDescriptor = 1024;  // FD_SETSIZE
+
+}  // namespace
+
+int accept_one(int listener) noexcept
+{
+    for (;;) {
+        const int fd = ::accept4(listener, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        if (fd >= 0 || (errno != EINTR && errno != ECONNABORTED)) {
+            return fd;
+        }
+    }
+}
+
+int move_out_of_select_range(int fd) noexcept
+{
+    if (fd < kLowDescriptors || fd >= kFirstHighDescriptor) {
+        return fd;
+    }
+    const int high = ::fcntl(fd, F_DUPFD_CLOEXEC, kFirstHighDescriptor);
+    if (high < 0) {
+        return fd;
+    }
+    ::close(fd);
+    return high;
+}
+
+bool is_tcp(int fd) noexcept
+{
+    sockaddr_storage address{};
+    socklen_t size = sizeof address;
+    return ::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size) == 0 &&
+           (address.ss_family == AF_INET || address.ss_family == AF_INET6);
+}
+
+std::string peer_address(int fd)
+{
+    sockaddr_storage address{};
+    socklen_t size = sizeof address;
+    if (::getpeername(fd, reinterpret_cast<sockaddr*>(&address), &size) != 0) {
+        return {};
+    }
+    char text[INET6_ADDRSTRLEN] = "";
+    if (address.ss_family == AF_INET) {
+        ::inet_ntop(AF_INET, &reinterpret_cast<sockaddr_in*>(&address)->sin_addr, text, sizeof text);
+    } else if (address.ss_family == AF_INET6) {
+        const in6_addr& ip = reinterpret_cast<sockaddr_in6*>(&address)->sin6_addr;
+        if (IN6_IS_ADDR_V4MAPPED(&ip)) {
+            ::inet_ntop(AF_INET, &ip.s6_addr[12], text, sizeof text);
+        } else {
+            ::inet_ntop(AF_INET6, &ip, text, sizeof text);
+        }
+    }
+    return text;
+}
+
+}  // namespace ftm::net

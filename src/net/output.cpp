@@ -1,0 +1,200 @@
+#include "net/output.hpp"
+
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+
+namespace ftm::net {
+namespace {
+
+constexpr std::size_t kMaxParts = 16;
+
+std::size_t total(std::span<const iovec> parts) noexcept
+{
+    std::size_t sum = 0;
+    for (const iovec& part : parts) {
+        sum += part.iov_len;
+    }
+    return sum;
+}
+
+// Bytes sent before the socket was full; -1: the peer is gone.
+ssize_t send_some(int fd, std::span<const iovec> parts) noexcept
+{
+    std::size_t sent = 0;
+    const std::size_t size = total(parts);
+    while (sent < size) {
+        iovec rest[kMaxParts];
+        std::size_t count = 0;
+        std::size_t skip = sent;
+        for (const iovec& part : parts) {
+            if (skip >= part.iov_len) {
+                skip -= part.iov_len;
+                continue;
+            }
+            rest[count++] = {static_cast<char*>(part.iov_base) + skip, part.iov_len - skip};
+            skip = 0;
+        }
+        msghdr message{};
+        message.msg_iov = rest;
+        message.msg_iovlen = count;
+        const ssize_t n = ::sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (n >= 0) {
+            sent += static_cast<std::size_t>(n);
+        } else if (errno == EAGAIN || errno == ENOBUFS) {
+            break;
+        } else if (errno != EINTR) {
+            return -1;
+        }
+    }
+    return static_cast<ssize_t>(sent);
+}
+
+}  // namespace
+
+void Output::open() noexcept
+{
+    holder_.store(kNobody);
+    queued_.store(0);
+    gone_.store(false);
+    const std::lock_guard lock(mutex_);
+    queue_.clear();
+    head_ = 0;
+}
+
+bool Output::take(std::uint32_t holder) noexcept
+{
+    std::uint32_t nobody = kNobody;
+    return holder_.compare_exchange_strong(nobody, holder);
+}
+
+void Output::enqueue(std::span<const iovec> parts, std::size_t skip)
+{
+    const std::lock_guard lock(mutex_);
+    if (gone()) {
+        return;
+    }
+    for (const iovec& part : parts) {
+        if (skip >= part.iov_len) {
+            skip -= part.iov_len;
+            continue;
+        }
+        queue_.append(static_cast<const char*>(part.iov_base) + skip, part.iov_len - skip);
+        skip = 0;
+    }
+    queued_.store(queue_.size() - head_);
+}
+
+SendResult Output::flush_queue(int fd)
+{
+    std::unique_lock lock(mutex_);
+    const iovec part{queue_.data() + head_, queue_.size() - head_};
+    const ssize_t n = part.iov_len == 0 ? 0 : send_some(fd, {&part, 1});
+    if (n < 0) {
+        lock.unlock();
+        set_gone();
+        return SendResult::gone;
+    }
+    head_ += static_cast<std::size_t>(n);
+    if (head_ == queue_.size()) {
+        queue_.clear();
+        if (queue_.capacity() > (std::size_t{64} << 10)) {
+            queue_.shrink_to_fit();
+        }
+        head_ = 0;
+    } else if (head_ > queue_.size() / 2) {
+        queue_.erase(0, head_);
+        head_ = 0;
+    }
+    queued_.store(queue_.size() - head_);
+    drained_.notify_all();
+    return queue_.empty() ? SendResult::sent : SendResult::queued;
+}
+
+SendResult Output::let_go(int fd, std::uint32_t holder)
+{
+    for (;;) {
+        while (pending()) {
+            const SendResult result = flush_queue(fd);
+            if (result == SendResult::gone) {
+                break;
+            }
+            if (result == SendResult::queued) {
+                holder_.store(kStandby);
+                return SendResult::passed;
+            }
+        }
+        holder_.store(kNobody);
+        if (gone()) {
+            return SendResult::gone;
+        }
+        if (!pending()) {
+            return SendResult::sent;
+        }
+        if (!take(holder)) {
+            return SendResult::queued;
+        }
+    }
+}
+
+SendResult Output::send(int fd, std::span<const iovec> parts, std::uint32_t holder)
+{
+    if (gone()) {
+        return SendResult::gone;
+    }
+    if (!take(holder)) {
+        enqueue(parts, 0);
+        if (!take(holder)) {
+            return gone() ? SendResult::gone : SendResult::queued;
+        }
+        return let_go(fd, holder);
+    }
+    if (pending()) {
+        enqueue(parts, 0);
+        return let_go(fd, holder);
+    }
+    const ssize_t n = send_some(fd, parts);
+    if (n < 0) {
+        set_gone();
+    } else if (static_cast<std::size_t>(n) < total(parts)) {
+        enqueue(parts, static_cast<std::size_t>(n));
+        holder_.store(kStandby);
+        return SendResult::passed;
+    }
+    return let_go(fd, holder);
+}
+
+SendResult Output::drain(int fd)
+{
+    if (holder() != kStandby) {
+        return SendResult::sent;
+    }
+    const SendResult result = gone() ? SendResult::gone : flush_queue(fd);
+    if (result == SendResult::queued) {
+        return result;
+    }
+    const SendResult after = let_go(fd, kStandby);
+    return after == SendResult::passed ? SendResult::queued : after;
+}
+
+bool Output::wait_below(std::size_t limit, int timeout_ms)
+{
+    std::unique_lock lock(mutex_);
+    const bool in_time = drained_.wait_for(lock, std::chrono::milliseconds(timeout_ms),
+                                           [&] { return gone() || queue_.size() - head_ <= limit; });
+    return in_time && !gone();
+}
+
+void Output::set_gone() noexcept
+{
+    const std::lock_guard lock(mutex_);
+    gone_.store(true);
+    queue_.clear();
+    head_ = 0;
+    queued_.store(0);
+    drained_.notify_all();
+}
+
+}  // namespace ftm::net
