@@ -1,0 +1,174 @@
+// Who runs the next request: RULES 4 and 5 as code. Idle contexts either wait in the ready set (a few, side by side) or
+// are cold (a LIFO stack, each asleep on its own futex); requests that no waiter read itself are queued. Nothing may be
+// left in the queue while somebody who could run it sleeps.
+//
+// A template over its platform, so that the model test runs this very code through every interleaving:
+//   P::Atomic<T>      load, store, fetch_add, exchange; sequentially consistent
+//   P::Mutex          lock, unlock
+//   wake(context)     ends that context's cold sleep, also one that has not begun
+// Threads: any. Owner: the engine.
+#pragma once
+
+#include <cstddef>
+#include <deque>
+#include <mutex>
+#include <vector>
+
+namespace ftm::sched {
+
+template <class P, class Job>
+class IdleProtocol {
+public:
+    enum class Idle {
+        wait,  // wait in the ready set, then call stop_waiting()
+        sleep, // sleep until woken, then call go_idle() again
+        again  // something came up: look at the queue again
+    };
+    enum class Notify { nobody, waiter, standby };
+
+    IdleProtocol(P& platform, unsigned contexts, unsigned wanted_waiters)
+        : platform_(platform), wanted_waiters_(wanted_waiters)
+    {
+        cold_.reserve(contexts);
+    }
+
+    // A context with nothing to run.
+    Idle go_idle(unsigned context)
+    {
+        if (waiters_.load() < wanted_waiters_) {
+            waiters_.fetch_add(1u);
+            if (work_visible()) {
+                waiters_.fetch_add(-1u);
+                return Idle::again;
+            }
+            return Idle::wait;
+        }
+        {
+            const std::lock_guard lock(mutex_);
+            cold_.push_back(context);
+            cold_count_.store(static_cast<unsigned>(cold_.size()));
+        }
+        if ((work_visible() || waiters_.load() == 0) && withdraw(context)) {
+            return Idle::again;
+        }
+        return Idle::sleep;
+    }
+
+    void stop_waiting() { waiters_.fetch_add(-1u); }
+
+    // A context (no longer counted as waiter) is about to be busy: somebody must watch the ready set.
+    Notify taking_work()
+    {
+        if (waiters_.load() != 0 || wake_one_cold()) {
+            return Notify::nobody;
+        }
+        return Notify::standby;
+    }
+
+    // False: the queue is full.
+    bool push(Job job, std::size_t limit, Notify& notify)
+    {
+        {
+            const std::lock_guard lock(mutex_);
+            if (queue_.size() >= limit) {
+                return false;
+            }
+            queue_.push_back(std::move(job));
+            queued_.store(queue_.size());
+        }
+        notify = waiters_.load() != 0 ? Notify::waiter : wake_one_cold() ? Notify::nobody : Notify::standby;
+        return true;
+    }
+
+    bool pop(Job& job)
+    {
+        if (queued_.load() == 0) {
+            return false;
+        }
+        const std::lock_guard lock(mutex_);
+        if (queue_.empty()) {
+            return false;
+        }
+        job = std::move(queue_.front());
+        queue_.pop_front();
+        queued_.store(queue_.size());
+        return true;
+    }
+
+    // Removes the jobs for which `matches` is true and gives them to `sink`, in order.
+    template <class Matches, class Sink>
+    void remove_if(Matches&& matches, Sink&& sink)
+    {
+        const std::lock_guard lock(mutex_);
+        for (auto it = queue_.begin(); it != queue_.end();) {
+            if (matches(*it)) {
+                sink(std::move(*it));
+                it = queue_.erase(it);
+            } else {
+                ++it;
+            }
+        }
+        queued_.store(queue_.size());
+    }
+
+    // Every context leaves: waiters through the ready set's eventfd (Notify::waiter), cold ones are woken here.
+    void stop()
+    {
+        stopping_.store(1u);
+        while (wake_one_cold()) {
+        }
+    }
+
+    [[nodiscard]] bool stopping() const { return stopping_.load() != 0; }
+    [[nodiscard]] std::size_t queued() const { return queued_.load(); }
+    [[nodiscard]] bool every_context_is_busy() const { return waiters_.load() == 0 && cold_count_.load() == 0; }
+    [[nodiscard]] unsigned idle_contexts() const { return waiters_.load() + cold_count_.load(); }
+
+private:
+    [[nodiscard]] bool work_visible() const { return queued_.load() != 0 || stopping_.load() != 0; }
+
+    bool wake_one_cold()
+    {
+        if (cold_count_.load() == 0) {
+            return false;
+        }
+        unsigned context;
+        {
+            const std::lock_guard lock(mutex_);
+            if (cold_.empty()) {
+                return false;
+            }
+            context = cold_.back();
+            cold_.pop_back();
+            cold_count_.store(static_cast<unsigned>(cold_.size()));
+        }
+        platform_.wake(context);
+        return true;
+    }
+
+    // False: somebody has already taken this context off the stack and wakes it.
+    bool withdraw(unsigned context)
+    {
+        const std::lock_guard lock(mutex_);
+        for (std::size_t i = cold_.size(); i-- > 0;) {
+            if (cold_[i] == context) {
+                cold_.erase(cold_.begin() + static_cast<std::ptrdiff_t>(i));
+                cold_count_.store(static_cast<unsigned>(cold_.size()));
+                return true;
+            }
+        }
+        return false;
+    }
+
+    P& platform_;
+    const unsigned wanted_waiters_;
+    typename P::template Atomic<unsigned> waiters_{0u};
+    typename P::template Atomic<unsigned> cold_count_{0u};
+    typename P::template Atomic<std::size_t> queued_{std::size_t{0}};
+    typename P::template Atomic<unsigned> stopping_{0u};
+    mutable typename P::Mutex mutex_;
+    std::vector<unsigned> cold_;  // guarded by mutex_
+    std::deque<Job> queue_;       // guarded by mutex_
+};
+
+}  // namespace ftm::sched
