@@ -49,6 +49,8 @@ public:
     // Hand-over to another process (RULES 21). A body in memory travels as bytes and is appended there; a spooled one
     // as descriptor and sizes. After release_spool() this body is empty.
     [[nodiscard]] UniqueFd release_spool() noexcept;
+    // Borrowed, for sending a copy; -1 when not spooled.
+    [[nodiscard]] int spool_fd() const noexcept { return spool_.get(); }
     // Replaces the content by a file of stored bytes; size is what had been received.
     void adopt(UniqueFd spool, std::uint64_t stored, std::uint64_t size) noexcept;
 

@@ -1,0 +1,39 @@
+#include "php/classic_run.hpp"
+
+#include "ftm_engine.h"
+#include "php/host_callbacks.hpp"
+
+namespace ftm::php {
+
+ResolvedScript resolve_on_context(request::Request& request)
+{
+    ftm_ini_settings ini{};
+    ftm_thread_settings(&ini);
+    ScriptSettings settings;
+    settings.fix_pathinfo = ini.fix_pathinfo != 0;
+    settings.discard_path = ini.discard_path != 0;
+    settings.doc_root = ini.doc_root != nullptr ? ini.doc_root : "";
+    return resolve_script(request.params, settings, system_file_probe());
+}
+
+RunResult run_classic(request::Request& request, const ResolvedScript& script, const PoolScripts& pool,
+                      Responder& responder) noexcept
+{
+    RunningRequest running{request, responder, pool};
+    const char* value = request.params.value_z("PHP_VALUE");
+    const char* admin_value = request.params.value_z("PHP_ADMIN_VALUE");
+    if (value != nullptr || admin_value != nullptr) {
+        ftm_thread_request_ini(value, admin_value);
+    }
+    ftm_request_info info{};
+    info.request_method = script.request_method;
+    info.query_string = script.query_string;
+    info.content_type = script.content_type;
+    info.request_uri = script.request_uri;
+    info.path_translated = script.path_translated;
+    info.authorization = script.authorization;
+    info.content_length = script.content_length;
+    return ftm_run_request(&running, &info) == FTM_RUN_OK ? RunResult::ok : RunResult::poisoned;
+}
+
+}  // namespace ftm::php

@@ -1,0 +1,95 @@
+#include "php/host_callbacks.hpp"
+
+#include "observe/log.hpp"
+#include "php/context_environment.hpp"
+
+namespace ftm::php {
+namespace {
+
+RunningRequest& running(void* request) noexcept { return *static_cast<RunningRequest*>(request); }
+
+int write(void* request, ftm_stream stream, const char* data, std::size_t size) noexcept
+{
+    return running(request).responder.write(stream, {data, size}) ? 1 : 0;
+}
+
+int flush(void* request) noexcept { return running(request).responder.flush() ? 1 : 0; }
+
+void finish(void* request, int script_goes_on) noexcept
+{
+    running(request).responder.finish(script_goes_on != 0);
+}
+
+int finished(void* request) noexcept { return running(request).responder.finished() ? 1 : 0; }
+
+std::size_t read_body(void* request, char* buffer, std::size_t size) noexcept
+{
+    return running(request).request.body.read(buffer, size);
+}
+
+const char* get_param(void* request, const char* name, std::size_t name_size) noexcept
+{
+    return running(request).request.params.value_z({name, name_size});
+}
+
+int next_param(void* request, std::size_t* cursor, const char** name, std::size_t* name_size, const char** value,
+               std::size_t* value_size) noexcept
+{
+    const auto* entry = running(request).request.params.next(cursor);
+    if (entry == nullptr) {
+        return 0;
+    }
+    *name = entry->name.data();
+    *name_size = entry->name.size();
+    *value = entry->value.data();
+    *value_size = entry->value.size();
+    return 1;
+}
+
+int is_extension_allowed(void* request, const char* path) noexcept
+{
+    return extension_allowed(path, running(request).pool.limit_extensions) ? 1 : 0;
+}
+
+void stage(void* request, ftm_stage stage) noexcept { running(request).responder.stage(stage); }
+
+void script_ended(void* request, const ftm_script_end* end) noexcept { running(request).responder.script_ended(*end); }
+
+void php_message(void*, const char* message) noexcept
+{
+    if (current_context() < 0) { // start-up of the pool host
+        observe::log(observe::Level::notice, "PHP message: %s", message);
+        return;
+    }
+    observe::Log::instance().worker_output(observe::Level::notice, current_context(),
+                                           std::string("PHP message: ") + message);
+}
+
+void log(void*, int level, const char* message) noexcept
+{
+    observe::Log::instance().worker_output(static_cast<observe::Level>(level), current_context(), message);
+}
+
+char** environment() noexcept { return context_environ(); }
+
+constexpr ftm_host kHost{
+    .write = write,
+    .flush = flush,
+    .finish = finish,
+    .finished = finished,
+    .read_body = read_body,
+    .get_param = get_param,
+    .next_param = next_param,
+    .extension_allowed = is_extension_allowed,
+    .stage = stage,
+    .script_ended = script_ended,
+    .php_message = php_message,
+    .log = log,
+    .environment = environment,
+};
+
+}  // namespace
+
+const ftm_host& host_callbacks() noexcept { return kHost; }
+
+}  // namespace ftm::php

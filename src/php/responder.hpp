@@ -1,0 +1,27 @@
+// What a running request needs from the connection side. Implemented by the engine; called on the context's thread,
+// from libphp's callbacks, so nothing here may throw and nothing may call back into PHP.
+#pragma once
+
+#include <cstddef>
+#include <string_view>
+
+#include "ftm_host.h"
+
+namespace ftm::php {
+
+class Responder {
+public:
+    // False: the client is gone. After finish() data is dropped and the answer is true.
+    virtual bool write(ftm_stream stream, std::string_view data) noexcept = 0;
+    virtual bool flush() noexcept = 0;
+    // END_REQUEST; the first call wins. script_goes_on: the connection is free for its next request already.
+    virtual void finish(bool script_goes_on) noexcept = 0;
+    [[nodiscard]] virtual bool finished() const noexcept = 0;
+    virtual void stage(ftm_stage stage) noexcept = 0;
+    virtual void script_ended(const ftm_script_end& end) noexcept = 0;
+
+protected:
+    ~Responder() = default;
+};
+
+}  // namespace ftm::php
