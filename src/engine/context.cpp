@@ -1,0 +1,243 @@
+#include "engine/context.hpp"
+
+#include <sched.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <chrono>
+#include <cstdio>
+#include <mutex>
+#include <utility>
+
+#include "base/check.hpp"
+#include "ftm_engine.h"
+#include "observe/log.hpp"
+#include "php/context_environment.hpp"
+
+namespace ftm::engine {
+namespace {
+
+constexpr std::size_t kStack = std::size_t{8} << 20;
+constexpr std::int64_t kYieldAfterUs = 1000;
+constexpr std::int64_t kSleptUs = 50;
+
+std::int64_t now_us() noexcept
+{
+    return std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now().time_since_epoch())
+        .count();
+}
+
+// Working directory, umask and root of the thread's own. Container seccomp profiles may deny it: said once.
+void own_file_system_attributes()
+{
+    static std::once_flag once;
+    if (::unshare(CLONE_FS) != 0) {
+        std::call_once(once, [] {
+            observe::log(observe::Level::notice,
+                         "contexts share one umask and working directory: unshare(CLONE_FS) is not permitted");
+        });
+    }
+}
+
+std::mutex attach_mutex;  // thread start-up of libphp's modules, one at a time
+
+}  // namespace
+
+Context::Context(Core& core, unsigned number)
+    : core_(core), number_(number), reader_(core, number + 1), responder_(core, reader_, number + 1)
+{
+}
+
+bool Context::start()
+{
+    pthread_attr_t attributes;
+    ::pthread_attr_init(&attributes);
+    ::pthread_attr_setstacksize(&attributes, kStack);
+    ::pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+    core_.live_contexts.fetch_add(1);
+    pthread_t thread;
+    const int error = ::pthread_create(&thread, &attributes, entry, this);
+    ::pthread_attr_destroy(&attributes);
+    if (error != 0) {
+        core_.live_contexts.fetch_sub(1);
+    }
+    return error == 0;
+}
+
+void* Context::entry(void* self)
+{
+    static_cast<Context*>(self)->run();
+    return nullptr;
+}
+
+void Context::run()
+{
+    char name[16];
+    std::snprintf(name, sizeof name, "ftm-php-%u", number_);
+    ::prctl(PR_SET_NAME, name);
+    own_file_system_attributes();
+    contain_crashes(static_cast<int>(number_), crash_);
+    php::enter_context(static_cast<int>(number_));
+    {
+        const std::lock_guard lock(attach_mutex);
+        FTM_CHECK(ftm_thread_attach() == 0);
+    }
+    served_ = 0;
+    poisoned_ = false;
+    slot_ = core_.board.acquire();
+    awake_since_us_ = now_us();
+
+    const auto max_requests = static_cast<std::uint64_t>(std::max(core_.settings.pool->pm_max_requests, 0));
+    bool renew = false;
+    Job* job = next_job();
+    while (job != nullptr) {
+        job = execute(job);
+        if (core_.wounded.load(std::memory_order_relaxed)) {
+            break;
+        }
+        renew = poisoned_ || (max_requests != 0 && served_ >= max_requests);
+        if (renew) {
+            reader_.queue(job);
+            break;
+        }
+        if (job == nullptr) {
+            job = next_job();
+        }
+    }
+    if (core_.wounded.load()) { // a lock the dead thread holds might be needed to leave: wait for the end here
+        reader_.queue(job);
+        core_.live_contexts.fetch_sub(1);
+        core_.call_standby();
+        for (;;) {
+            ::pause();
+        }
+    }
+    {
+        const std::lock_guard lock(attach_mutex);
+        ftm_thread_detach();
+    }
+    if (slot_ != nullptr) {
+        observe::Scoreboard::release(*std::exchange(slot_, nullptr));
+    }
+    stop_containing();
+    if (renew && !core_.idle.stopping() && !start()) {
+        observe::log(observe::Level::error, "[pool %s] context %u cannot be started again: no thread",
+                     core_.settings.pool->name.c_str(), number_);
+    }
+    core_.live_contexts.fetch_sub(1);
+    core_.call_standby();
+}
+
+// The next job for this context; nullptr: leave.
+Job* Context::next_job()
+{
+    for (;;) {
+        Job* job = nullptr;
+        if (!core_.wounded.load(std::memory_order_relaxed) && core_.idle.pop(job)) {
+            reader_.announce_work();
+            if (core_.accept_paused.load(std::memory_order_relaxed)) {
+                core_.call_standby();
+            }
+            return job;
+        }
+        if (core_.idle.stopping()) {
+            core_.ready.notify(); // the next waiter is to see it too
+            return nullptr;
+        }
+        reader_.idle_again();
+        switch (core_.idle.go_idle(number_)) {
+            case Idle::Idle::again:
+                continue;
+            case Idle::Idle::sleep:
+                core_.platform.sleep(number_);
+                awake_since_us_ = now_us();
+                continue;
+            case Idle::Idle::wait:
+                break;
+        }
+        const std::int64_t before = now_us();
+        const Event event = core_.ready.wait(-1);
+        core_.idle.stop_waiting();
+        const std::int64_t after = now_us();
+        if (after - before > kSleptUs) {
+            awake_since_us_ = after;
+        }
+        job = reader_.on_event(event);
+        if (job != nullptr) {
+            reader_.announce_work();
+            return job;
+        }
+    }
+}
+
+void Context::describe(const Job& job, const php::ResolvedScript& script)
+{
+    if (slot_ == nullptr) {
+        return;
+    }
+    const auto text = [](const char* s) { return s != nullptr ? std::string_view(s) : std::string_view(); };
+    slot_->accepted_us.store(std::chrono::duration_cast<std::chrono::microseconds>(
+                                 job.request.accepted.time_since_epoch()).count(), std::memory_order_relaxed);
+    slot_->content_length.store(script.content_length, std::memory_order_relaxed);
+    observe::set_text(*slot_, text(script.request_uri), text(script.query_string), text(script.request_method),
+                      text(script.path_translated), {});
+    slot_->state.store(static_cast<std::uint32_t>(observe::SlotState::info), std::memory_order_relaxed);
+}
+
+// Threads that never sleep use up their time slice in the middle of a request (DESIGN 3).
+void Context::yield_if_due()
+{
+    const std::int64_t now = now_us();
+    if (now - awake_since_us_ > kYieldAfterUs) {
+        ::sched_yield();
+        awake_since_us_ = now;
+    }
+}
+
+// Runs it to its end; returns the connection's next job if that has already arrived.
+Job* Context::execute(Job* job)
+{
+    Session& session = *job->session;
+    if (session.aborted.load() || session.output.gone()) { // the client did not wait for it (RULES 11)
+        responder_.begin(*job, nullptr);
+        responder_.finish(false);
+        reader_.recycle(job);
+        return responder_.release_session();
+    }
+    since_us_.store(now_us(), std::memory_order_relaxed);
+    running_.store((std::uint64_t{session.read_right.generation()} << 32) | (session.index + 1));
+    const php::ResolvedScript script = php::resolve_on_context(job->request);
+    describe(*job, script);
+    responder_.begin(*job, slot_);
+    const php::RunResult result = php::run_classic(job->request, script, core_.settings.scripts, responder_);
+    responder_.finish(false);
+    running_.store(0);
+    php::reset_context_environment();
+    php::reset_context_locale();
+    poisoned_ = result == php::RunResult::poisoned;
+    if (poisoned_) {
+        observe::log(observe::Level::warning,
+                     "[pool %s] child %d, script '%s' left PHP in a state that cannot be used again: context %u starts anew",
+                     core_.settings.pool->name.c_str(), ::getpid(),
+                     script.path_translated != nullptr ? script.path_translated : "", number_);
+    }
+    ++served_;
+    if (slot_ != nullptr) {
+        slot_->requests.store(served_, std::memory_order_relaxed);
+        slot_->duration_us.store(now_us() - slot_->accepted_us.load(std::memory_order_relaxed),
+                                 std::memory_order_relaxed);
+        slot_->state.store(static_cast<std::uint32_t>(observe::SlotState::idle), std::memory_order_relaxed);
+    }
+    reader_.recycle(job);
+    Job* next = responder_.release_session();
+    yield_if_due();
+    if (next != nullptr && core_.idle.queued() != 0) { // others have waited longer
+        reader_.queue(next);
+        return nullptr;
+    }
+    return next;
+}
+
+}  // namespace ftm::engine

@@ -1,0 +1,53 @@
+// One context: the thread, its reader, its answer buffer, and what others may know of it while it runs.
+// Threads: run() is the context's own; the atomics are read by the standby thread.
+#pragma once
+
+#include <pthread.h>
+
+#include <atomic>
+#include <cstdint>
+
+#include "engine/core.hpp"
+#include "engine/crash_handler.hpp"
+#include "engine/fcgi_responder.hpp"
+#include "engine/reader.hpp"
+
+namespace ftm::engine {
+
+class Context {
+public:
+    Context(Core& core, unsigned number);
+
+    // Starts a thread for this context. False: the system has none left. Caller: engine start, or the dying thread.
+    bool start();
+
+    // The session whose request runs here, as its index + 1 and generation; 0 = none.
+    [[nodiscard]] std::uint64_t running() const noexcept { return running_.load(); }
+    [[nodiscard]] std::int64_t running_since_us() const noexcept { return since_us_.load(); }
+    [[nodiscard]] CrashReport& crash_report() noexcept { return crash_; }
+    [[nodiscard]] FcgiResponder& responder() noexcept { return responder_; }
+    [[nodiscard]] unsigned number() const noexcept { return number_; }
+    [[nodiscard]] observe::Slot* slot() noexcept { return slot_; }
+
+private:
+    static void* entry(void* self);
+    void run();
+    Job* next_job();
+    Job* execute(Job* job);
+    void describe(const Job& job, const php::ResolvedScript& script);
+    void yield_if_due();
+
+    Core& core_;
+    const unsigned number_;
+    Reader reader_;
+    FcgiResponder responder_;
+    CrashReport crash_;
+    observe::Slot* slot_ = nullptr;
+    std::atomic<std::uint64_t> running_{0};
+    std::atomic<std::int64_t> since_us_{0};
+    std::uint64_t served_ = 0;
+    bool poisoned_ = false;
+    std::int64_t awake_since_us_ = 0;
+};
+
+}  // namespace ftm::engine

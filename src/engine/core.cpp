@@ -1,0 +1,79 @@
+#include "engine/core.hpp"
+
+#include <linux/futex.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "base/check.hpp"
+
+namespace ftm::engine {
+
+void Platform::wake(unsigned context) noexcept
+{
+    std::atomic<std::uint32_t>& word = sleepers_[context];
+    word.store(1);
+    ::syscall(SYS_futex, &word, FUTEX_WAKE_PRIVATE, 1, nullptr, nullptr, 0);
+}
+
+void Platform::sleep(unsigned context) noexcept
+{
+    std::atomic<std::uint32_t>& word = sleepers_[context];
+    while (word.exchange(0) == 0) {
+        ::syscall(SYS_futex, &word, FUTEX_WAIT_PRIVATE, 0, nullptr, nullptr, 0);
+    }
+}
+
+Core::Core(Settings s, std::vector<Listener> l, Channel h, observe::Scoreboard& b, int crash)
+    : settings(std::move(s)),
+      listeners(std::move(l)),
+      host(std::move(h)),
+      board(b),
+      crash_pipe(crash),
+      sessions(fcgi::Limits{}, fcgi::ValuesReply{.max_conns = 65535, .max_reqs = settings.contexts, .mpxs_conns = false}),
+      platform(settings.contexts),
+      idle(platform, settings.contexts, settings.waiters),
+      standby_event(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
+      writers(::epoll_create1(EPOLL_CLOEXEC))
+{
+    FTM_CHECK(standby_event.valid() && writers.valid());
+}
+
+bool Core::queue(Job* job)
+{
+    Idle::Notify notify{};
+    if (!idle.push(job, settings.queue_limit, notify)) {
+        board.counters().rejected.fetch_add(1, std::memory_order_relaxed);
+        return false;
+    }
+    if (notify == Idle::Notify::waiter) {
+        ready.notify();
+    } else if (notify == Idle::Notify::standby) {
+        call_standby();
+    }
+    return true;
+}
+
+void Core::call_standby() noexcept
+{
+    if (!standby_called.exchange(true)) {
+        const std::uint64_t one = 1;
+        FTM_CHECK(::write(standby_event.get(), &one, sizeof one) == sizeof one || errno == EAGAIN);
+    }
+}
+
+void Core::watch_writes(Session& session)
+{
+    session.watched.store(true);
+    epoll_event event{};
+    event.events = EPOLLOUT | EPOLLONESHOT;
+    event.data.u64 = (std::uint64_t{session.read_right.generation()} << 32) | session.index;
+    if (::epoll_ctl(writers.get(), EPOLL_CTL_MOD, session.fd.get(), &event) != 0) {
+        ::epoll_ctl(writers.get(), EPOLL_CTL_ADD, session.fd.get(), &event);
+    }
+}
+
+}  // namespace ftm::engine

@@ -1,0 +1,97 @@
+// What the threads of an engine share, in construction order. Members say who may touch them; everything else in
+// engine/ is code that works on this.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "base/channel.hpp"
+#include "config/config.hpp"
+#include "engine/ready_set.hpp"
+#include "engine/session_table.hpp"
+#include "observe/scoreboard.hpp"
+#include "php/classic_run.hpp"
+#include "sched/idle_protocol.hpp"
+
+namespace ftm::engine {
+
+// The idle protocol on real atomics and futexes.
+class Platform {
+public:
+    template <class T>
+    using Atomic = std::atomic<T>;
+    using Mutex = std::mutex;
+
+    explicit Platform(unsigned contexts) : sleepers_(std::make_unique<std::atomic<std::uint32_t>[]>(contexts)) {}
+    void wake(unsigned context) noexcept;
+    void sleep(unsigned context) noexcept;
+
+private:
+    std::unique_ptr<std::atomic<std::uint32_t>[]> sleepers_;
+};
+
+using Idle = sched::IdleProtocol<Platform, Job*>;
+
+struct Listener {
+    UniqueFd fd;
+    bool tcp = false;
+};
+
+struct Settings {
+    const config::Pool* pool = nullptr;
+    unsigned contexts = 1;
+    unsigned waiters = 4;        // idle contexts that wait in the ready set side by side
+    std::size_t queue_limit = 511;
+    std::vector<std::string> allowed_clients;
+    php::PoolScripts scripts;
+    std::string x_powered_by;    // header line for built-in pages, empty with expose_php off
+};
+
+class Core {
+public:
+    Core(Settings settings, std::vector<Listener> listeners, Channel host, observe::Scoreboard& board, int crash_pipe);
+
+    // set at construction
+    const Settings settings;
+    std::vector<Listener> listeners;
+    const Channel host;  // sends from any thread, receives on the standby thread
+    observe::Scoreboard& board;
+    const int crash_pipe;
+
+    // each has its own synchronization
+    ReadySet ready;
+    SessionTable sessions;
+    Platform platform;
+    Idle idle;
+
+    std::atomic<bool> wounded{false};          // a context has crashed: no further request starts here
+    std::atomic<bool> draining{false};         // connections leave for the successor, or end
+    std::atomic<bool> accepting{false};
+    std::atomic<bool> accept_paused{false};    // the queue is full: the standby thread re-arms (RULES 8)
+    std::atomic<unsigned> live_contexts{0};
+    std::atomic<std::uint64_t> served{0};
+
+    // Puts a job into the queue and wakes whoever shall run it. False: the queue is full. Any thread.
+    bool queue(Job* job);
+    // Wakes the standby thread; coalesced. Any thread.
+    void call_standby() noexcept;
+    // The standby thread shall wait for EPOLLOUT on this session. Any thread.
+    void watch_writes(Session& session);
+
+    std::atomic<bool> quit_requested{false};   // SIGQUIT arrived: ask the host for a successor
+
+    // standby thread's ends
+    UniqueFd standby_event;
+    UniqueFd writers;  // epoll: sessions with unsent output
+    std::atomic<bool> standby_called{false};
+
+    // Where connections go while draining; empty: nowhere.
+    std::mutex hand_over_mutex;
+    Channel successor;  // guarded by hand_over_mutex
+};
+
+}  // namespace ftm::engine

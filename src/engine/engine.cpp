@@ -1,0 +1,112 @@
+#include "engine/engine.hpp"
+
+#include <signal.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <sstream>
+#include <thread>
+
+#include "base/process_title.hpp"
+#include "engine/context.hpp"
+#include "engine/identity.hpp"
+#include "engine/standby.hpp"
+#include "ftm_engine.h"
+#include "observe/log.hpp"
+
+namespace ftm::engine {
+namespace {
+
+constexpr int kExitSoftware = 70;
+constexpr int kDefaultBacklog = 511;
+
+std::vector<std::string> split(const std::string& text, const char* separators)
+{
+    std::vector<std::string> parts;
+    std::size_t at = 0;
+    while ((at = text.find_first_not_of(separators, at)) != std::string::npos) {
+        const std::size_t end = std::min(text.find_first_of(separators, at), text.size());
+        parts.push_back(text.substr(at, end - at));
+        at = end;
+    }
+    return parts;
+}
+
+Settings settings_of(const config::Pool& pool, const std::string& x_powered_by)
+{
+    Settings settings;
+    settings.pool = &pool;
+    settings.contexts = static_cast<unsigned>(std::max(pool.pm_max_children, 1));
+    settings.waiters = std::max(std::thread::hardware_concurrency(), 1u) + 2;
+    const int backlog = pool.listen_backlog > 0 ? pool.listen_backlog : kDefaultBacklog;
+    settings.queue_limit = static_cast<std::size_t>(std::max(pool.request_queue_limit.value_or(backlog), 1));
+    if (pool.listen_allowed_clients) {
+        settings.allowed_clients = split(*pool.listen_allowed_clients, ",");
+    }
+    settings.scripts.limit_extensions = split(pool.security_limit_extensions.value_or(".php .phar"), " \t");
+    settings.x_powered_by = x_powered_by;
+    return settings;
+}
+
+int standby_event_for_quit = -1;
+std::atomic<bool>* quit_requested = nullptr;
+
+// SIGQUIT asks for a soft quit, as with a php-fpm child; the standby thread finds it.
+void on_quit(int)
+{
+    quit_requested->store(true);
+    const std::uint64_t one = 1;
+    [[maybe_unused]] const ssize_t n = ::write(standby_event_for_quit, &one, sizeof one);
+}
+
+void set_signals(Core& core)
+{
+    quit_requested = &core.quit_requested;
+    standby_event_for_quit = core.standby_event.get();
+    struct sigaction action{};
+    action.sa_handler = SIG_DFL;
+    for (const int signal : {SIGTERM, SIGINT, SIGUSR1, SIGUSR2, SIGCHLD}) {
+        ::sigaction(signal, &action, nullptr);
+    }
+    action.sa_handler = on_quit;
+    action.sa_flags = SA_RESTART;
+    ::sigaction(SIGQUIT, &action, nullptr);
+    sigset_t none;
+    ::sigemptyset(&none);
+    ::sigprocmask(SIG_SETMASK, &none, nullptr);
+}
+
+}  // namespace
+
+int run_engine(EngineStart start)
+{
+    const config::Pool& pool = *start.pool;
+    set_process_title("php-fpm: pool " + pool.name);
+    raise_descriptor_limit(pool);
+    set_environment(pool);
+    if (!assume_identity(pool)) {
+        observe::log(observe::Level::error, "[pool %s] child failed to initialize", pool.name.c_str());
+        return kExitSoftware;
+    }
+    ftm_php_after_fork();
+
+    Core core(settings_of(pool, start.x_powered_by), std::move(start.listeners), std::move(start.host), *start.board,
+              start.crash_pipe);
+    set_signals(core);
+    install_crash_handlers(start.crash_pipe, core.wounded, core.standby_event.get());
+    std::vector<std::unique_ptr<Context>> contexts;
+    for (unsigned i = 0; i < core.settings.contexts; ++i) {
+        contexts.push_back(std::make_unique<Context>(core, i));
+    }
+    for (const auto& context : contexts) {
+        if (!context->start()) {
+            observe::log(observe::Level::error, "[pool %s] context %u of %u cannot be started: no thread",
+                         pool.name.c_str(), context->number(), core.settings.contexts);
+            return kExitSoftware;
+        }
+    }
+    const int code = Standby(core, contexts).run();
+    ::_exit(code); // modules were started by the host, which shuts them down
+}
+
+}  // namespace ftm::engine

@@ -1,0 +1,194 @@
+#include "engine/fcgi_responder.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <utility>
+
+namespace ftm::engine {
+namespace {
+
+// Unsent output a request may leave behind before its script waits for the client.
+constexpr std::size_t kMaxQueued = std::size_t{1} << 20;
+constexpr std::size_t kResumeQueued = kMaxQueued / 2;
+constexpr int kWaitMs = 1000;
+
+}  // namespace
+
+FcgiResponder::FcgiResponder(Core& core, Reader& reader, std::uint32_t holder)
+    : core_(core), reader_(reader), holder_(holder), buffer_(std::make_unique<char[]>(kBuffer))
+{
+}
+
+void FcgiResponder::begin(Job& job, observe::Slot* slot)
+{
+    job_ = &job;
+    session_ = job.session;
+    slot_ = slot;
+    used_ = 0;
+    record_size_ = 0;
+    record_open_ = false;
+    finished_ = false;
+    sent_ = false;
+    keep_ = job.request.keep_conn;
+}
+
+bool FcgiResponder::gone() const noexcept
+{
+    return session_->output.gone() || session_->aborted.load(std::memory_order_relaxed);
+}
+
+void FcgiResponder::open_record(fcgi::RecordType type) noexcept
+{
+    record_type_ = type;
+    record_size_ = 0;
+    record_open_ = true;
+}
+
+void FcgiResponder::close_record() noexcept
+{
+    if (record_open_ && record_size_ > 0) {
+        used_ += fcgi::frame_in_place(buffer_.get() + used_, record_type_, job_->request.id, record_size_);
+    }
+    record_open_ = false;
+    record_size_ = 0;
+}
+
+bool FcgiResponder::deliver(std::span<const iovec> parts) noexcept
+{
+    sent_ = true;
+    net::Output& output = session_->output;
+    net::SendResult result = output.send(session_->fd.get(), parts, holder_);
+    if (result == net::SendResult::passed) {
+        core_.watch_writes(*session_);
+    }
+    if (result == net::SendResult::passed || result == net::SendResult::queued) {
+        if (!finished_ && output.pending_bytes() > kMaxQueued) {
+            while (!output.wait_below(kResumeQueued, kWaitMs)) {
+                if (gone()) {
+                    return false;
+                }
+            }
+        }
+    }
+    return result != net::SendResult::gone;
+}
+
+bool FcgiResponder::send_buffer() noexcept
+{
+    close_record();
+    if (used_ == 0) {
+        return !gone();
+    }
+    const iovec part{buffer_.get(), used_};
+    used_ = 0;
+    return !gone() && deliver({&part, 1});
+}
+
+bool FcgiResponder::send_direct(fcgi::RecordType type, std::string_view data) noexcept
+{
+    static constexpr char kPadding[8] = {};
+    close_record();
+    while (!data.empty()) {
+        const std::string_view content = data.substr(0, fcgi::kMaxSentContentBytes);
+        data.remove_prefix(content.size());
+        const std::uint8_t padding = fcgi::padding_for(content.size());
+        char header[fcgi::kHeaderBytes];
+        fcgi::write_header(header, type, job_->request.id, static_cast<std::uint16_t>(content.size()), padding);
+        const std::array<iovec, 4> parts{{{buffer_.get(), used_},
+                                          {header, sizeof header},
+                                          {const_cast<char*>(content.data()), content.size()},
+                                          {const_cast<char*>(kPadding), padding}}};
+        used_ = 0;
+        if (gone() || !deliver(parts)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool FcgiResponder::write(ftm_stream stream, std::string_view data) noexcept
+{
+    if (finished_) {
+        return true;
+    }
+    if (gone()) {
+        return false;
+    }
+    const fcgi::RecordType type = stream == FTM_STDOUT ? fcgi::RecordType::std_out : fcgi::RecordType::std_err;
+    if (data.size() >= kDirect) {
+        return send_direct(type, data);
+    }
+    if (record_open_ && record_type_ != type) {
+        close_record();
+    }
+    while (!data.empty()) {
+        const std::size_t taken = used_ + fcgi::kHeaderBytes + (record_open_ ? record_size_ : 0);
+        const std::size_t room = taken + 8 < fcgi::framed_capacity(kContent) ? fcgi::framed_capacity(kContent) - taken - 8 : 0;
+        if (room == 0) {
+            if (!send_buffer()) {
+                return false;
+            }
+            continue;
+        }
+        if (!record_open_) {
+            open_record(type);
+        }
+        const std::size_t n = std::min(room, data.size());
+        std::memcpy(buffer_.get() + used_ + fcgi::kHeaderBytes + record_size_, data.data(), n);
+        record_size_ += n;
+        data.remove_prefix(n);
+    }
+    return true;
+}
+
+bool FcgiResponder::flush() noexcept { return finished_ || send_buffer(); }
+
+void FcgiResponder::finish(bool script_goes_on) noexcept
+{
+    if (finished_) {
+        return;
+    }
+    close_record();
+    const auto end = fcgi::end_request_record(job_->request.id, 0, fcgi::ProtocolStatus::request_complete);
+    std::memcpy(buffer_.get() + used_, end.data(), end.size());
+    used_ += end.size();
+    finished_ = true;
+    const iovec part{buffer_.get(), used_};
+    used_ = 0;
+    if (!session_->output.gone()) {
+        deliver({&part, 1});
+    }
+    if (script_goes_on) {
+        reader_.queue(release_session());
+    }
+}
+
+Job* FcgiResponder::release_session() noexcept
+{
+    if (session_ == nullptr) {
+        return nullptr;
+    }
+    Session& session = *std::exchange(session_, nullptr);
+    return reader_.request_ended(session, keep_);
+}
+
+void FcgiResponder::stage(ftm_stage stage) noexcept
+{
+    if (slot_ != nullptr) {
+        slot_->state.store(static_cast<std::uint32_t>(stage), std::memory_order_relaxed);
+    }
+}
+
+void FcgiResponder::script_ended(const ftm_script_end& end) noexcept
+{
+    if (slot_ != nullptr) {
+        slot_->memory_peak.store(end.peak_memory_bytes, std::memory_order_relaxed);
+    }
+    std::atomic<std::uint64_t>& peak = core_.board.counters().memory_peak;
+    if (peak.load(std::memory_order_relaxed) < end.peak_memory_bytes) {
+        peak.store(end.peak_memory_bytes, std::memory_order_relaxed);
+    }
+}
+
+}  // namespace ftm::engine

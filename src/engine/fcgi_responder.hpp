@@ -1,0 +1,62 @@
+// A running request's answer: STDOUT and STDERR records gathered in one buffer, sent whole, END_REQUEST in the same
+// write as the last of them. One per context; the context's thread only.
+#pragma once
+
+#include <memory>
+
+#include "engine/core.hpp"
+#include "engine/reader.hpp"
+#include "engine/session.hpp"
+#include "fcgi/writer.hpp"
+#include "php/responder.hpp"
+
+namespace ftm::engine {
+
+class FcgiResponder final : public php::Responder {
+public:
+    FcgiResponder(Core& core, Reader& reader, std::uint32_t holder);
+
+    void begin(Job& job, observe::Slot* slot);
+
+    bool write(ftm_stream stream, std::string_view data) noexcept override;
+    bool flush() noexcept override;
+    void finish(bool script_goes_on) noexcept override;
+    [[nodiscard]] bool finished() const noexcept override { return finished_; }
+    void stage(ftm_stage stage) noexcept override;
+    void script_ended(const ftm_script_end& end) noexcept override;
+
+    // For the standby thread, once this context has crashed and is parked.
+    [[nodiscard]] bool anything_sent() const noexcept { return sent_; }
+    [[nodiscard]] Session* abandoned_session() const noexcept { return session_; }
+    // After finish(): hands the connection back to its reader, once. Returns its next job if that is already here.
+    Job* release_session() noexcept;
+
+private:
+    static constexpr std::size_t kContent = 32u << 10;
+    static constexpr std::size_t kBuffer = fcgi::framed_capacity(kContent) + fcgi::kEndRecordBytes + 64;
+    static constexpr std::size_t kDirect = 16u << 10;  // larger writes are not copied
+
+    [[nodiscard]] bool gone() const noexcept;
+    void open_record(fcgi::RecordType type) noexcept;
+    void close_record() noexcept;
+    bool send_buffer() noexcept;
+    bool send_direct(fcgi::RecordType type, std::string_view data) noexcept;
+    bool deliver(std::span<const iovec> parts) noexcept;
+
+    Core& core_;
+    Reader& reader_;
+    const std::uint32_t holder_;
+    std::unique_ptr<char[]> buffer_;
+    std::size_t used_ = 0;          // bytes of buffer_ that are complete records
+    std::size_t record_size_ = 0;   // content bytes of the open record behind them
+    fcgi::RecordType record_type_ = fcgi::RecordType::std_out;
+    bool record_open_ = false;
+    bool finished_ = false;
+    bool sent_ = false;
+    bool keep_ = false;
+    Job* job_ = nullptr;
+    Session* session_ = nullptr;
+    observe::Slot* slot_ = nullptr;
+};
+
+}  // namespace ftm::engine

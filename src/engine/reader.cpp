@@ -1,0 +1,547 @@
+#include "engine/reader.hpp"
+
+#include <poll.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "engine/builtin_pages.hpp"
+#include "engine/hand_over.hpp"
+#include "fcgi/params.hpp"
+#include "fcgi/writer.hpp"
+#include "net/listener.hpp"
+#include "observe/log.hpp"
+
+namespace ftm::engine {
+namespace {
+
+constexpr std::size_t kMaxPending = std::size_t{64} << 10;  // RULES 9
+constexpr std::size_t kSpareJobs = 4;
+
+const char* role_name(fcgi::Role role) noexcept
+{
+    switch (role) {
+        case fcgi::Role::authorizer:
+            return "AUTHORIZER";
+        case fcgi::Role::filter:
+            return "FILTER";
+        case fcgi::Role::responder:
+            break;
+    }
+    return "RESPONDER";
+}
+
+}  // namespace
+
+Reader::Reader(Core& core, std::uint32_t holder)
+    : core_(core), holder_(holder), buffer_(std::make_unique<std::array<char, 65536>>())
+{
+}
+
+void Reader::announce_work()
+{
+    if (announced_ || holder_ == net::Output::kStandby) {
+        return;
+    }
+    announced_ = true;
+    if (core_.idle.taking_work() == Idle::Notify::standby) {
+        core_.call_standby();
+    }
+}
+
+Job* Reader::new_job()
+{
+    if (spare_.empty()) {
+        return new Job;
+    }
+    Job* job = spare_.back().release();
+    spare_.pop_back();
+    return job;
+}
+
+void Reader::recycle(Job* job)
+{
+    std::unique_ptr<Job> owned(job);
+    if (spare_.size() < kSpareJobs) {
+        owned->request.reset();
+        spare_.push_back(std::move(owned));
+    }
+}
+
+// ---------------------------------------------------------------------------------------------- events and accepting
+
+Job* Reader::on_event(const Event& event)
+{
+    switch (event.kind) {
+        case Event::Kind::listener:
+            return accept_all(event.index);
+        case Event::Kind::session: {
+            Session& session = core_.sessions.at(event.index);
+            if (session.read_right.take(event.generation) != net::ReadRight::Take::taken) {
+                return nullptr;
+            }
+            return read(session, event.flags);
+        }
+        case Event::Kind::work:
+        case Event::Kind::none:
+            break;
+    }
+    return nullptr;
+}
+
+bool Reader::allowed(int fd, std::uint32_t listener) const
+{
+    if (!core_.listeners[listener].tcp || core_.settings.pool->listen_allowed_clients == std::nullopt) {
+        return true;
+    }
+    const std::string address = net::peer_address(fd);
+    const auto& list = core_.settings.allowed_clients;
+    if (std::find(list.begin(), list.end(), address) != list.end()) {
+        return true;
+    }
+    observe::Log::instance().worker_output(observe::Level::error, static_cast<int>(holder_),
+                                           "Connection disallowed: IP address '" + address + "' has been dropped.");
+    return false;
+}
+
+Session* Reader::open(int fd, std::uint32_t listener)
+{
+    Session* session = core_.sessions.acquire();
+    if (session == nullptr) {
+        ::close(fd);
+        return nullptr;
+    }
+    session->fd.reset(net::move_out_of_select_range(fd));
+    session->listener = listener;
+    return session;
+}
+
+// Accepts until the backlog is empty (edge-triggered). The first connection is read here; the others go into the ready
+// set, where another idle context finds them.
+Job* Reader::accept_all(std::uint32_t listener)
+{
+    Session* first = nullptr;
+    for (;;) {
+        if (!core_.accepting.load(std::memory_order_relaxed)) {
+            break;
+        }
+        if (core_.idle.queued() >= core_.settings.queue_limit) {
+            core_.accept_paused.store(true);
+            break;
+        }
+        const int fd = net::accept_one(core_.listeners[listener].fd.get());
+        if (fd < 0) {
+            if (errno != EAGAIN) {
+                core_.accept_paused.store(true);
+                core_.call_standby();
+            }
+            break;
+        }
+        if (!allowed(fd, listener)) {
+            ::close(fd);
+            continue;
+        }
+        Session* session = open(fd, listener);
+        if (session == nullptr) {
+            continue;
+        }
+        if (first == nullptr) {
+            first = session;
+        } else if (!ensure_registered(*session) || !session->read_right.give_back()) {
+            queue(read(*session, 0)); // it already had an event
+        }
+    }
+    return first != nullptr ? read(*first, 0) : nullptr;
+}
+
+// ------------------------------------------------------------------------------------------------------------ reading
+
+bool Reader::ensure_registered(Session& session)
+{
+    Registration expected = Registration::none;
+    if (!session.registration.compare_exchange_strong(expected, Registration::registering)) {
+        return true;
+    }
+    const bool added = core_.ready.add_session(session.fd.get(), session.index, session.read_right.generation());
+    session.registration.store(added ? Registration::registered : Registration::none);
+    return added;
+}
+
+// RULES 2: true when the right is given back; false: there is news, read again.
+bool Reader::give_back(Session& session, std::uint32_t flags, bool drained)
+{
+    if (!ensure_registered(session)) {
+        session.close_wanted.store(true);
+        return false;
+    }
+    const int fd = session.fd.get();
+    const std::uint32_t index = session.index;
+    const std::uint32_t generation = session.read_right.generation();
+    if (!session.read_right.give_back()) {
+        return false;
+    }
+    if (!drained || (flags & (EPOLLRDHUP | EPOLLHUP)) != 0) {
+        // Bytes or an end of file may be left that no further edge would announce.
+        core_.ready.rearm_session(fd, index, generation);
+    }
+    return true;
+}
+
+// The open request has been answered: its slot in the machine is free again.
+bool Reader::let_machine_go_on(Session& session)
+{
+    if (!session.ended.exchange(false)) {
+        return false;
+    }
+    session.machine.request_ended(session.open_id.load());
+    session.busy.store(false);
+    return true;
+}
+
+Job* Reader::closed(Session& session, Job* whole)
+{
+    if (session.busy.load() && !session.ended.load()) {
+        session.output.set_gone(); // its script is not to write on: as an abort
+    }
+    close(session);
+    return whole;
+}
+
+Job* Reader::read(Session& session, std::uint32_t flags)
+{
+    Job* whole = nullptr;
+    for (bool first = true;; first = false) {
+        if (session.close_wanted.load() && !(session.busy.load() && !session.ended.load())) {
+            return closed(session, whole);
+        }
+        if (!first) {
+            announce_work(); // more than one turn may take a while: somebody else must watch the ready set
+        }
+        if (let_machine_go_on(session) || !session.pending.empty()) {
+            if (consume_pending(session, whole) == After::close) {
+                return closed(session, whole);
+            }
+        }
+        if (session.pending.size() >= kMaxPending) {
+            // Back-pressure: the rest stays in the socket until the open request has ended.
+            session.has_pending.store(true);
+            if (!session.ended.load() && session.read_right.give_back()) {
+                return whole;
+            }
+            continue;
+        }
+        const ssize_t n = ::recv(session.fd.get(), buffer_->data(), buffer_->size(), MSG_DONTWAIT);
+        if (n > 0) {
+            const After after = consume(session, {buffer_->data(), static_cast<std::size_t>(n)}, whole);
+            if (after == After::close) {
+                return closed(session, whole);
+            }
+            const bool drained = static_cast<std::size_t>(n) < buffer_->size();
+            if (whole != nullptr && !whole->request.keep_conn && session.registration.load() == Registration::none) {
+                return whole; // never enters the ready set: the context owns it to the end (RULES 3)
+            }
+            if (drained && (flags & (EPOLLRDHUP | EPOLLHUP)) == 0 && give_back(session, flags, true)) {
+                return whole;
+            }
+            continue;
+        }
+        if (n < 0 && errno == EINTR) {
+            continue;
+        }
+        if (n < 0 && errno == EAGAIN) {
+            if (give_back(session, 0, true)) {
+                return whole;
+            }
+            continue;
+        }
+        note_end_of_file(session);
+        if ((!session.busy.load() || session.ended.load()) && whole == nullptr) {
+            if (let_machine_go_on(session)) {
+                continue;
+            }
+            close(session);
+            return nullptr;
+        }
+        if (whole != nullptr && session.registration.load() == Registration::none) {
+            return whole;
+        }
+        if (give_back(session, 0, true)) {
+            return whole;
+        }
+    }
+}
+
+// A peer may shut down its sending side and still wait for the answer. That it is really gone is told by a Unix
+// socket's POLLHUP, by an RST, or by a failing write.
+void Reader::note_end_of_file(Session& session)
+{
+    session.eof.store(true);
+    pollfd state{session.fd.get(), 0, 0};
+    if (::poll(&state, 1, 0) > 0 && (state.revents & (POLLHUP | POLLERR)) != 0) {
+        session.output.set_gone();
+    }
+}
+
+Reader::After Reader::consume_pending(Session& session, Job*& whole)
+{
+    std::string bytes;
+    bytes.swap(session.pending);
+    session.has_pending.store(false);
+    return consume(session, bytes, whole);
+}
+
+Reader::After Reader::consume(Session& session, std::string_view input, Job*& whole)
+{
+    if (!session.pending.empty()) {
+        session.pending.append(input);
+        return After::go_on;
+    }
+    fcgi::ConnectionMachine& machine = session.machine;
+    for (;;) {
+        const fcgi::Step step = machine.step(input);
+        input.remove_prefix(step.consumed);
+        switch (step.kind) {
+            case fcgi::StepKind::need_more:
+                return After::go_on;
+            case fcgi::StepKind::request_begin:
+                session.building.reset(new_job());
+                session.building->request.id = step.request_id;
+                session.building->request.role = static_cast<std::uint8_t>(step.role);
+                session.building->request.keep_conn = step.keep_conn;
+                session.building->request.accepted = std::chrono::steady_clock::now();
+                session.building->request.params.set("FCGI_ROLE", role_name(step.role));
+                session.aborted.store(false);
+                break;
+            case fcgi::StepKind::params_end: {
+                request::ParamTable& params = session.building->request.params;
+                const std::string_view block = machine.params(step.request_id);
+                params.reserve(block.size());
+                if (!fcgi::decode_params(block, [&](auto name, auto value) { params.set(name, value); })) {
+                    return After::close;
+                }
+                break;
+            }
+            case fcgi::StepKind::stdin_data:
+                session.building->request.body.append(step.data);
+                break;
+            case fcgi::StepKind::stdin_end:
+                if (whole_request(session, whole) == After::close) {
+                    return After::close;
+                }
+                break;
+            case fcgi::StepKind::abort:
+                if (session.building != nullptr) {
+                    session.building.reset();
+                    end_without_running(session, step.request_id);
+                } else {
+                    session.aborted.store(true);
+                }
+                break;
+            case fcgi::StepKind::reply:
+                send(session, step.data);
+                if (step.close_after || session.output.pending_bytes() > kMaxPending) {
+                    return After::close;
+                }
+                break;
+            case fcgi::StepKind::blocked:
+                session.pending.assign(input);
+                session.has_pending.store(true);
+                if (!session.ended.load()) { // else its context has looked too early: go on here
+                    return After::go_on;
+                }
+                let_machine_go_on(session);
+                session.has_pending.store(false);
+                session.pending.clear();
+                break;
+            case fcgi::StepKind::error:
+                return After::close;
+        }
+    }
+}
+
+Reader::After Reader::whole_request(Session& session, Job*& whole)
+{
+    Job& job = *session.building;
+    const std::uint16_t id = job.request.id;
+    if (std::optional<std::string> page = builtin_page(core_, job.request)) {
+        std::string bytes;
+        fcgi::append_stream(bytes, fcgi::RecordType::std_out, id, *page);
+        const auto end = fcgi::end_request_record(id, 0, fcgi::ProtocolStatus::request_complete);
+        bytes.append(end.data(), end.size());
+        const bool keep = job.request.keep_conn;
+        recycle(session.building.release());
+        session.machine.request_ended(id);
+        send(session, bytes);
+        return keep ? After::go_on : After::close;
+    }
+    job.session = &session;
+    job.generation = session.read_right.generation();
+    session.open_id.store(id);
+    session.busy.store(true);
+    core_.board.counters().accepted.fetch_add(1, std::memory_order_relaxed);
+    whole = session.building.release();
+    return After::whole;
+}
+
+void Reader::send(Session& session, std::string_view bytes)
+{
+    const iovec part{const_cast<char*>(bytes.data()), bytes.size()};
+    if (session.output.send(session.fd.get(), {&part, 1}, holder_) == net::SendResult::passed) {
+        core_.watch_writes(session);
+    }
+}
+
+void Reader::end_without_running(Session& session, std::uint16_t id)
+{
+    session.machine.request_ended(id);
+    const auto end = fcgi::end_request_record(id, 0, fcgi::ProtocolStatus::request_complete);
+    send(session, {end.data(), end.size()});
+}
+
+// ------------------------------------------------------------------------------------------------- ends of a request
+
+Job* Reader::request_ended(Session& session, bool keep)
+{
+    const std::uint32_t generation = session.read_right.generation();
+    if (session.registration.load() == Registration::none) {
+        Registration expected = Registration::none;
+        if (session.registration.compare_exchange_strong(expected, Registration::closed)) {
+            session.busy.store(false);
+            close(session); // never was in the ready set: both rights are ours
+            return nullptr;
+        }
+    }
+    while (session.registration.load() == Registration::registering) {
+        // the standby thread's sweep is adding it: a few instructions
+    }
+    session.ended.store(true); // from here on a reader may go on, or see that nothing comes any more
+    if (!keep || session.output.gone() || session.eof.load()) {
+        request_close(session, generation);
+        return nullptr;
+    }
+    const bool leaving = core_.draining.load();
+    if (!leaving && !session.has_pending.load()) {
+        return nullptr;
+    }
+    if (session.read_right.take(generation) != net::ReadRight::Take::taken) {
+        return nullptr; // its reader looks again
+    }
+    if (leaving) {
+        let_machine_go_on(session);
+        if (hand_over(session)) {
+            return nullptr;
+        }
+    }
+    return read(session, 0);
+}
+
+void Reader::send_error(Session& session, std::uint16_t id, int status, std::string_view reason)
+{
+    const std::string text = "Status: " + std::to_string(status) + " " + std::string(reason) +
+                       "\r\nContent-Type: text/plain\r\nRetry-After: 1\r\n\r\n" + std::string(reason) + "\n";
+    std::string bytes;
+    fcgi::append_stream(bytes, fcgi::RecordType::std_out, id, text);
+    const auto end = fcgi::end_request_record(id, 0, fcgi::ProtocolStatus::request_complete);
+    bytes.append(end.data(), end.size());
+    send(session, bytes);
+}
+
+void Reader::refuse(Job* job, int status, std::string_view reason)
+{
+    Session& session = *job->session;
+    const bool keep = job->request.keep_conn;
+    send_error(session, job->request.id, status, reason);
+    recycle(job);
+    Job* more = request_ended(session, keep);
+    if (more != nullptr) {
+        refuse(more, status, reason);
+    }
+}
+
+Job* Reader::adopted(Session& session)
+{
+    ensure_registered(session);
+    return read(session, 0);
+}
+
+Job* Reader::leave(Session& session, bool to_successor)
+{
+    let_machine_go_on(session);
+    if (to_successor && hand_over(session)) {
+        return nullptr;
+    }
+    const bool receiving = session.building != nullptr || !session.pending.empty();
+    if (!to_successor && !receiving && !session.output.pending()) {
+        close(session);
+        return nullptr;
+    }
+    return read(session, 0);
+}
+
+void Reader::request_close(Session& session, std::uint32_t generation)
+{
+    session.close_wanted.store(true);
+    if (session.read_right.take(generation) == net::ReadRight::Take::taken) {
+        close(session);
+    }
+}
+
+// A running request keeps its connection open, and so does output that the standby thread is still sending: then the
+// right is given back, and whoever ends that closes.
+bool Reader::must_stay_open(Session& session)
+{
+    const bool running = session.busy.load() && !session.ended.load();
+    return running || (session.output.pending() && !session.output.gone());
+}
+
+void Reader::close(Session& session)
+{
+    const std::uint32_t generation = session.read_right.generation();
+    while (must_stay_open(session)) {
+        session.close_wanted.store(true);
+        if (session.read_right.give_back() &&
+            (must_stay_open(session) || session.read_right.take(generation) != net::ReadRight::Take::taken)) {
+            return;
+        }
+    }
+    leave_sets(session);
+    ::shutdown(session.fd.get(), SHUT_RDWR); // another process may hold a copy
+    session.fd.reset();
+    core_.sessions.release(session);
+}
+
+void Reader::leave_sets(Session& session)
+{
+    if (session.registration.exchange(Registration::closed) == Registration::registered) {
+        core_.ready.remove(session.fd.get());
+    }
+    if (session.watched.load()) {
+        ::epoll_ctl(core_.writers.get(), EPOLL_CTL_DEL, session.fd.get(), nullptr);
+    }
+}
+
+bool Reader::hand_over(Session& session, Job* whole)
+{
+    if (session.output.pending() || session.output.gone() || session.eof.load()) {
+        return false;
+    }
+    const std::lock_guard lock(core_.hand_over_mutex);
+    if (!core_.successor.valid() || !send_session(core_.successor, session, whole)) {
+        return false;
+    }
+    leave_sets(session);
+    session.fd.reset();
+    core_.sessions.release(session);
+    return true;
+}
+
+void Reader::queue(Job* job)
+{
+    if (job != nullptr && !core_.queue(job)) {
+        refuse(job, 503, "Service Unavailable");
+    }
+}
+
+}  // namespace ftm::engine

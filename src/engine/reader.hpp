@@ -1,0 +1,82 @@
+// From bytes to jobs: what a thread does with an event of the ready set. Contexts and the standby thread each have one.
+// "Where is a client's abort seen?" — here: consume() for ABORT_REQUEST, read() for a vanished peer.
+// Threads: the owning thread only; sessions are shared by their read right.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include "engine/core.hpp"
+
+namespace ftm::engine {
+
+class Reader {
+public:
+    // holder names the thread in write rights: context number + 1, or net::Output::kStandby.
+    Reader(Core& core, std::uint32_t holder);
+
+    // A job that the caller must run or queue, or nullptr.
+    Job* on_event(const Event& event);
+    // The caller has sent END_REQUEST of the session's job: keeps or closes the connection, or hands it over, and
+    // returns the next job if its bytes are already here.
+    Job* request_ended(Session& session, bool keep);
+    // Ends the job without running it.
+    void refuse(Job* job, int status, std::string_view reason);
+    // A short error page and END_REQUEST for a request that runs elsewhere or nowhere.
+    void send_error(Session& session, std::uint16_t id, int status, std::string_view reason);
+
+    // By the owner of the read right, which this gives back, or keeps with a job whose connection is not in the set.
+    Job* read(Session& session, std::uint32_t flags);
+    // A connection from another engine (RULES 21); its read right is the caller's.
+    Job* adopted(Session& session);
+    // While draining, by the owner of the read right of a connection nobody is answering: it goes to the successor, or
+    // ends unless it has begun to send a request.
+    Job* leave(Session& session, bool to_successor);
+
+    // The calling context is no longer available: see that somebody watches the ready set. Once per work.
+    void announce_work();
+    void idle_again() noexcept { announced_ = false; }
+
+    Job* new_job();
+    void recycle(Job* job);
+
+    // By the owner of the read right: gives the connection to the successor, with `whole` if a request of it has not
+    // been started yet (the caller keeps and recycles the job). False: it cannot leave now, nothing has changed.
+    bool hand_over(Session& session, Job* whole = nullptr);
+    // By the owner of the read right.
+    void close(Session& session);
+    // By anybody else who knows the connection's generation.
+    void request_close(Session& session, std::uint32_t generation);
+    // Queues a job that this thread will not run; nullptr is allowed. A full queue answers 503.
+    void queue(Job* job);
+
+private:
+    enum class After { go_on, whole, close };
+
+    Job* accept_all(std::uint32_t listener);
+    Session* open(int fd, std::uint32_t listener);
+    After consume(Session& session, std::string_view input, Job*& whole);
+    After consume_pending(Session& session, Job*& whole);
+    After whole_request(Session& session, Job*& whole);
+    bool let_machine_go_on(Session& session);
+    Job* closed(Session& session, Job* whole);
+    void leave_sets(Session& session);
+    void note_end_of_file(Session& session);
+    [[nodiscard]] static bool must_stay_open(Session& session);
+    bool ensure_registered(Session& session);
+    bool give_back(Session& session, std::uint32_t flags, bool drained);
+    void send(Session& session, std::string_view bytes);
+    void end_without_running(Session& session, std::uint16_t id);
+    [[nodiscard]] bool allowed(int fd, std::uint32_t listener) const;
+
+    Core& core_;
+    const std::uint32_t holder_;
+    bool announced_ = false;
+    std::unique_ptr<std::array<char, 65536>> buffer_;
+    std::vector<std::unique_ptr<Job>> spare_;
+};
+
+}  // namespace ftm::engine

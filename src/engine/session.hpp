@@ -1,0 +1,61 @@
+// One FastCGI connection inside an engine, and the request it is receiving. Sessions are recycled, never freed, so a
+// stale epoll event meets a generation that does not match (RULES 1).
+// Threads: fields are grouped by who may touch them.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "base/unique_fd.hpp"
+#include "fcgi/connection_machine.hpp"
+#include "net/output.hpp"
+#include "net/read_right.hpp"
+#include "request/request.hpp"
+
+namespace ftm::engine {
+
+struct Session;
+
+// A whole request on its way to a context. Owned by whoever holds the pointer: reader, queue, or context.
+struct Job {
+    request::Request request;
+    Session* session = nullptr;
+    std::uint32_t generation = 0;
+};
+
+// Whether the connection is in the ready set. A connection whose first read is a whole request without KEEP_CONN never
+// enters it, unless the standby thread's sweep finds its script still running (RULES 3).
+enum class Registration : int { none, registering, registered, closed };
+
+struct Session {
+    Session(std::uint32_t index_, const fcgi::Limits& limits, const fcgi::ValuesReply& values)
+        : index(index_), machine(limits, values)
+    {
+    }
+
+    const std::uint32_t index;
+
+    // any thread
+    net::ReadRight read_right;
+    net::Output output;
+    std::atomic<Registration> registration{Registration::closed};
+    std::atomic<bool> busy{false};            // a request of it is queued or running
+    std::atomic<bool> ended{false};           // END_REQUEST is sent; the reader may let the machine go on
+    std::atomic<bool> has_pending{false};     // bytes in `pending` wait for that
+    std::atomic<bool> aborted{false};         // the peer gave up the open request
+    std::atomic<bool> close_wanted{false};    // whoever holds the read right closes, once it may
+    std::atomic<bool> eof{false};             // the peer has shut down its sending side
+    std::atomic<bool> watched{false};         // known to the standby thread's EPOLLOUT instance
+    std::atomic<std::uint16_t> open_id{0};    // id of the request that is queued or running
+
+    // holder of the read right
+    UniqueFd fd;
+    std::uint32_t listener = 0;
+    fcgi::ConnectionMachine machine;
+    std::string pending;             // bytes behind a blocked BEGIN (RULES 9)
+    std::unique_ptr<Job> building;   // the request whose records are arriving
+};
+
+}  // namespace ftm::engine

@@ -1,0 +1,46 @@
+// All sessions of an engine by index. Lookup takes no lock; sessions are created on demand and live as long as the
+// table. Threads: any.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "engine/session.hpp"
+
+namespace ftm::engine {
+
+class SessionTable {
+public:
+    SessionTable(const fcgi::Limits& limits, const fcgi::ValuesReply& values) : limits_(limits), values_(values) {}
+    ~SessionTable();
+
+    // A closed session, its read right owned by the caller; nullptr when the table is full.
+    Session* acquire();
+    // By the owner of both rights, after closing.
+    void release(Session& session);
+
+    [[nodiscard]] Session& at(std::uint32_t index) noexcept
+    {
+        return *(*chunks_[index / kChunk].load(std::memory_order_acquire))[index % kChunk];
+    }
+    [[nodiscard]] std::uint32_t created() const noexcept { return created_.load(std::memory_order_acquire); }
+    [[nodiscard]] std::uint32_t open() const noexcept { return open_.load(std::memory_order_acquire); }
+
+private:
+    static constexpr std::uint32_t kChunk = 256;
+    static constexpr std::uint32_t kChunks = 1024;
+    using Chunk = std::array<std::unique_ptr<Session>, kChunk>;
+
+    const fcgi::Limits limits_;
+    const fcgi::ValuesReply values_;
+    std::array<std::atomic<Chunk*>, kChunks> chunks_{};
+    std::atomic<std::uint32_t> created_{0};
+    std::atomic<std::uint32_t> open_{0};
+    std::mutex mutex_;
+    std::vector<Session*> free_;  // guarded by mutex_; last in, first out: warm memory first
+};
+
+}  // namespace ftm::engine

@@ -1,0 +1,73 @@
+// The standby thread: everything slow or rare. It is the engine's main thread, runs Boost.Asio and never PHP.
+//   * watches the ready set while every context is busy: accepts, reads, queues, answers ping and status (RULES 5)
+//   * sends what clients' sockets did not take at once (RULES 10)
+//   * a sweep every 50 ms while requests run: puts connections without KEEP_CONN into the ready set (RULES 3)
+//   * talks with the host: hand-over, drain, stop
+//   * answers for contexts that have crashed
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <vector>
+
+#include "engine/context.hpp"
+#include "engine/core.hpp"
+#include "engine/reader.hpp"
+#include "net/asio.hpp"
+
+namespace ftm::engine {
+
+class Standby {
+public:
+    Standby(Core& core, std::vector<std::unique_ptr<Context>>& contexts);
+
+    // Until the engine has nothing left to do. Returns the process's exit code.
+    int run();
+
+private:
+    void wait_for_host();
+    void wait_for_calls();
+    void wait_for_writers();
+    void on_host_message(Message& message);
+    void on_called();
+    void watch_ready_set();
+    void on_ready_set();
+    void on_writers();
+    void sweep();
+    void schedule_sweep();
+    void register_long_runner(Context& context);
+    void become_wounded();
+    void care_for_crashed(Context& context);
+    void answer_for(Context& context);
+    void wait_for_predecessor();
+    void on_connection(Message& message);
+    void begin_drain(std::chrono::milliseconds deadline);
+    void leave_listeners();
+    void continue_drain();
+    void maybe_finish();
+    void resume_accepting();
+    void tell_ready_once();
+
+    Core& core_;
+    std::vector<std::unique_ptr<Context>>& contexts_;
+    Reader reader_;
+
+    asio::io_context io_;
+    asio::posix::stream_descriptor host_;
+    asio::posix::stream_descriptor called_;
+    asio::posix::stream_descriptor writers_;
+    asio::posix::stream_descriptor ready_;
+    asio::posix::stream_descriptor predecessor_;
+    asio::steady_timer look_timer_;
+    asio::steady_timer sweep_timer_;
+    asio::steady_timer drain_timer_;
+
+    Channel from_predecessor_;
+    bool watching_ = false;
+    bool told_ready_ = false;
+    bool wounded_ = false;
+    bool stopping_ = false;
+    std::vector<bool> crash_seen_;
+};
+
+}  // namespace ftm::engine
