@@ -1,0 +1,221 @@
+// argv → what to do, and php-fpm's exit codes: 0 ok, 64 usage, 70 internal, 78 configuration.
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+
+#include "base/process_title.hpp"
+#include "config/command_line.hpp"
+#include "config/configuration.hpp"
+#include "config/directive_table.hpp"
+#include "ftm_engine.h"
+#include "master/master.hpp"
+#include "observe/log.hpp"
+
+namespace {
+
+using namespace ftm;
+using observe::Level;
+
+constexpr int kExitOk = 0;
+constexpr int kExitUsage = 64;
+constexpr int kExitSoftware = 70;
+constexpr int kExitConfig = 78;
+constexpr int kDaemonStartMs = 10'000;
+
+Level level_of(config::LogLevel level) { return static_cast<Level>(static_cast<int>(level) + 1); }
+
+// The file of error_log, opened while the configuration is checked, as php-fpm does it.
+UniqueFd error_log_file;
+
+int open_log(config::LogFile kind, const std::string& path)
+{
+    UniqueFd fd(::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600));
+    if (!fd.valid()) {
+        return errno;
+    }
+    if (kind == config::LogFile::error_log) {
+        error_log_file = std::move(fd);
+    }
+    return 0;
+}
+
+config::Configuration configure(const config::CommandLine& line)
+{
+    config::Invocation invocation;
+    invocation.file = line.config_file;
+    invocation.prefix = line.prefix;
+    invocation.pid = line.pid;
+    invocation.daemonize = line.daemonize;
+    invocation.test_level = line.test_level;
+    invocation.allow_root = line.allow_root;
+    config::Environment environment = config::system_environment();
+    environment.open_log = open_log;
+    config::ValueLookups lookups;
+    lookups.environment = environment.variable;
+    lookups.ini = [&line](const std::string& name) -> std::optional<std::string> {
+        for (auto it = line.defines.rbegin(); it != line.defines.rend(); ++it) {
+            const std::size_t equals = it->find('=');
+            if (it->substr(0, equals) == name) {
+                return equals == std::string::npos ? "1" : it->substr(equals + 1);
+            }
+        }
+        return std::nullopt;
+    };
+    return config::read_configuration(invocation, lookups, environment);
+}
+
+void print_messages(const config::Configuration& configuration, bool to_file)
+{
+    observe::Log& log = observe::Log::instance();
+    for (std::size_t i = 0; i < configuration.messages.size(); ++i) {
+        if (i == configuration.before_error_log && to_file) {
+            log.set_file(error_log_file.get());
+        }
+        const config::Message& message = configuration.messages[i];
+        if (message.raw) {
+            std::fprintf(stderr, "%s\n", message.text.c_str());
+        } else {
+            log.line(level_of(message.level), message.text);
+        }
+    }
+}
+
+// The parent waits until the child serves or has failed (fpm_unix.c). Returns the exit code in the parent, -1 in the
+// child, whose end of the pipe is `to_parent`.
+int daemonize(UniqueFd& to_parent)
+{
+    int fds[2];
+    if (::pipe2(fds, O_CLOEXEC) != 0) {
+        observe::log_syserror("failed to create pipe");
+        return kExitSoftware;
+    }
+    UniqueFd read(fds[0]);
+    UniqueFd write(fds[1]);
+    const pid_t pid = ::fork();
+    if (pid < 0) {
+        observe::log_syserror("failed to daemonize");
+        return kExitSoftware;
+    }
+    if (pid == 0) {
+        to_parent = std::move(write);
+        return -1;
+    }
+    write.reset();
+    pollfd wait{read.get(), POLLIN, 0};
+    int value = 0;
+    if (::poll(&wait, 1, kDaemonStartMs) > 0) {
+        const ssize_t n = ::read(read.get(), &value, sizeof value);
+        if (n <= 0) {
+            observe::log(Level::error, n == 0 ? "no data have been read from pipe" : "failed to read from pipe");
+        }
+        return n == sizeof value && value == 1 ? kExitOk : kExitSoftware;
+    }
+    observe::log(Level::error, "the master process didn't send back its status (via the pipe to the calling process)");
+    return kExitSoftware;
+}
+
+bool set_limits(const config::Global& global)
+{
+    const auto set = [](__rlimit_resource resource, const char* directive, const char* name, int value) {
+        const rlim_t limit = value < 0 ? RLIM_INFINITY : static_cast<rlim_t>(value);
+        const rlimit both{limit, limit};
+        if (value != 0 && ::setrlimit(resource, &both) != 0) {
+            observe::log_syserror("failed to set %s for this pool. Please check your system limits or decrease %s. setrlimit(%s, %d)",
+                                  directive, directive, name, value);
+            return false;
+        }
+        return true;
+    };
+    return set(RLIMIT_NOFILE, "rlimit_files", "RLIMIT_NOFILE", global.rlimit_files) &&
+           set(RLIMIT_CORE, "rlimit_core", "RLIMIT_CORE", global.rlimit_core);
+}
+
+int run(const config::CommandLine& line, std::vector<std::string> arguments)
+{
+    ::signal(SIGPIPE, SIG_IGN);
+    master::MasterStart start;
+    if (const char* state = ::getenv(master::kReloadVariable)) {
+        start.inherited = master::decode(state);
+        ::unsetenv(master::kReloadVariable);
+    }
+    const bool reload_test = ::getenv(master::kReloadTestVariable) != nullptr;
+    config::Configuration configuration = configure(line);
+    const config::Global* global = configuration.config ? &configuration.config->global : nullptr;
+    const bool daemon = global != nullptr ? global->daemonize : line.daemonize.value_or(true);
+    const bool to_file = !reload_test && (daemon || (::isatty(STDERR_FILENO) == 0 && !line.force_stderr));
+    if (global != nullptr) {
+        observe::Log::instance().set_threshold(level_of(global->effective_log_level()));
+    }
+    print_messages(configuration, to_file && error_log_file.valid());
+    if (!configuration.config) {
+        return kExitConfig;
+    }
+    if (line.test_level > 0) {
+        return kExitOk;
+    }
+    for (const int fd : {STDIN_FILENO, STDOUT_FILENO}) {
+        const UniqueFd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
+        ::dup2(null.get(), fd);
+    }
+    if (!set_limits(*global)) {
+        observe::log(Level::error, "FPM initialization failed");
+        return kExitConfig;
+    }
+    start.daemonized = daemon;
+    if (daemon && !start.inherited.daemonized) {
+        if (const int code = daemonize(start.parent); code >= 0) {
+            return code;
+        }
+    }
+    ::setsid();
+    if (to_file && *global->error_log == "syslog") {
+        observe::Log::instance().set_syslog(*global->syslog_ident, *global->syslog_facility);
+    }
+    start.command_line = line;
+    start.config = std::move(*configuration.config);
+    start.config_file = configuration.file;
+    start.arguments = std::move(arguments);
+    start.error_log = std::move(error_log_file);
+    start.log_to_file = to_file && start.error_log.valid();
+    return master::run_master(std::move(start));
+}
+
+}  // namespace
+
+int main(int argc, char** argv)
+{
+    std::vector<std::string> arguments(argv, argv + argc);
+    ftm::init_process_title(argc, argv);
+    const config::CommandLine line = config::parse_command_line(arguments);
+    using Action = config::CommandLine::Action;
+    switch (line.action) {
+        case Action::usage:
+        case Action::usage_error:
+            std::fputs(config::usage_text(arguments[0], "/usr").c_str(), stdout);
+            return line.action == Action::usage ? kExitOk : kExitUsage;
+        case Action::version:
+            std::fputs(ftm_version_text(), stdout);
+            return kExitOk;
+        case Action::print_global_sample:
+            std::fputs(config::sample_file(config::Section::global).c_str(), stdout);
+            return kExitOk;
+        case Action::print_pool_sample:
+            std::fputs(config::sample_file(config::Section::pool).c_str(), stdout);
+            return kExitOk;
+        case Action::print_config_docs:
+            std::fputs(config::directives_markdown().c_str(), stdout);
+            return kExitOk;
+        case Action::modules:
+        case Action::information:
+            std::fputs("php-ftm: -i and -m are not available yet\n", stderr);
+            return kExitSoftware;
+        case Action::run:
+            break;
+    }
+    return run(line, std::move(arguments));
+}

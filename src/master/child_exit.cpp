@@ -1,0 +1,42 @@
+#include "master/child_exit.hpp"
+
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstring>
+
+#include "observe/log.hpp"
+
+namespace ftm::master {
+
+using observe::Level;
+using observe::log;
+
+std::string describe_exit(int status)
+{
+    if (WIFSIGNALED(status)) {
+        const int signal = WTERMSIG(status);
+        const char* name = ::sigabbrev_np(signal);
+        return "exited on signal " + std::to_string(signal) + " (SIG" + (name != nullptr ? name : "?") +
+               (WCOREDUMP(status) ? " - core dumped)" : ")");
+    }
+    return "exited with code " + std::to_string(WEXITSTATUS(status));
+}
+
+void log_child_exit(const std::string& pool, pid_t pid, int status, std::chrono::microseconds lifetime, bool quiet)
+{
+    const bool soft = (WIFEXITED(status) && WEXITSTATUS(status) == 0) || (WIFSIGNALED(status) && WTERMSIG(status) == SIGQUIT);
+    const Level level = quiet ? Level::debug : soft ? Level::notice : Level::warning;
+    log(level, "[pool %s] child %d %s after %ld.%06d seconds from start", pool.c_str(), pid, describe_exit(status).c_str(),
+        static_cast<long>(lifetime.count() / 1'000'000), static_cast<int>(lifetime.count() % 1'000'000));
+}
+
+void log_unknown_exit(pid_t pid, int status)
+{
+    log(::getpid() == 1 ? Level::debug : Level::warning,
+        "unknown child (%d) %s - potentially a bug or pre exec child (e.g. s6-notifyoncheck)", pid,
+        describe_exit(status).c_str());
+}
+
+}  // namespace ftm::master

@@ -1,0 +1,31 @@
+// The master process: config, listening sockets, signals, pid file, log, pool hosts. Never calls libphp.
+// Single-threaded poll loop (RULES 23).
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/unique_fd.hpp"
+#include "config/command_line.hpp"
+#include "config/config.hpp"
+#include "master/reload_state.hpp"
+
+namespace ftm::master {
+
+struct MasterStart {
+    config::CommandLine command_line;
+    config::Config config;
+    std::string config_file;
+    std::vector<std::string> arguments;  // argv, for reload
+    ReloadState inherited;
+    UniqueFd error_log;                  // invalid with syslog
+    UniqueFd parent;                     // pipe to the process that waits while we become a daemon
+    bool daemonized = false;
+    bool log_to_file = false;            // descriptor 2 becomes the error_log
+};
+
+// Until told to stop; returns the exit code.
+int run_master(MasterStart start);
+
+}  // namespace ftm::master

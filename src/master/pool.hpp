@@ -1,0 +1,66 @@
+// A pool as the master sees it: its sockets, scoreboard, log channel, and the hosts of its generations.
+#pragma once
+
+#include <sys/types.h>
+
+#include <chrono>
+#include <list>
+#include <map>
+#include <optional>
+#include <string>
+
+#include "base/channel.hpp"
+#include "config/config.hpp"
+#include "master/worker_output.hpp"
+#include "observe/scoreboard.hpp"
+
+namespace ftm::master {
+
+using Clock = std::chrono::steady_clock;
+
+// What an engine's descriptors 1 and 2 lead to, with catch_workers_output.
+struct OutputPipes {
+    UniqueFd out;
+    UniqueFd err;
+    WorkerOutput out_lines;
+    WorkerOutput err_lines;
+};
+
+struct EngineRecord {
+    Clock::time_point started;
+    OutputPipes output;
+};
+
+struct HostProcess {
+    enum class State {
+        starting,  // no engine is ready yet
+        serving,
+        draining   // its successor serves, or the master is stopping
+    };
+
+    pid_t pid = -1;
+    Channel channel;
+    State state = State::starting;
+    bool alive = true;  // false: exited, waits for its last messages to be read
+    std::map<pid_t, EngineRecord> engines;
+    std::optional<Clock::time_point> deadline;  // starting: to become ready; draining: to be gone
+};
+
+struct Pool {
+    const config::Pool* config = nullptr;  // nullptr: gone from the configuration, its old hosts drain
+    std::string name;
+    int listener = -1;
+    observe::Scoreboard board;
+    UniqueFd log_read;
+    UniqueFd log_write;
+    std::list<UniqueFd> old_logs;  // read ends of channels that hosts of an earlier image write to
+    std::map<pid_t, Clock::time_point> orphans;  // engines whose host died, and when they were started
+    std::list<HostProcess> hosts;
+    bool ready_once = false;
+    bool wants_generation = false;
+    unsigned failures = 0;  // generations in a row that did not become ready
+    std::optional<Clock::time_point> last_start;
+    std::optional<Clock::time_point> start_again;
+};
+
+}  // namespace ftm::master
