@@ -206,3 +206,77 @@ class Load:
                 self._stop.wait(self.pause)
         if connection is not None:
             connection.close()
+
+
+class KeptFlood:
+    """Many kept connections driven by one thread: each sends its next request as soon as its answer is complete.
+
+    Threads would measure Python's own scheduling; one poll loop shows what the server lets a connection wait.
+    """
+
+    def __init__(self, address, params, connections, seconds=5.0, expect=None, requests=1000000):
+        self.address, self.count, self.seconds, self.expect, self.limit = address, connections, seconds, expect, requests
+        self.message = fcgi.whole_request(params, flags=fcgi.KEEP_CONN)
+        self.result = Result()
+        self.per_connection = [0] * connections
+
+    def run(self):
+        import select
+        result = self.result
+        poller = select.epoll()
+        connections, sent, received = {}, {}, {}
+        for index in range(self.count):
+            connection = fcgi.Connection(self.address)
+            connections[connection.sock.fileno()] = (index, connection)
+            poller.register(connection.sock.fileno(), select.EPOLLIN)
+        began = time.monotonic()
+        for number, (index, connection) in connections.items():
+            received[number] = b''
+            sent[number] = time.monotonic()
+            connection.sock.sendall(self.message)
+        stop = began + self.seconds
+        open_requests = len(connections)
+        while open_requests and time.monotonic() < stop + 20 * time_scale():
+            for number, _ in poller.poll(0.5):
+                index, connection = connections[number]
+                data = connection.sock.recv(65536)
+                now = time.monotonic()
+                if not data:
+                    result.failures.append(Failure('closed', index, 'kept', now - began))
+                    poller.unregister(number)
+                    open_requests -= 1
+                    continue
+                received[number] += data
+                if not self._complete(received[number]):
+                    continue
+                if self.expect and self.expect not in received[number]:
+                    result.failures.append(Failure('wrong answer', index, 'kept', now - began, repr(received[number][:100])))
+                result.latencies.append(now - sent[number])
+                result.requests += 1
+                self.per_connection[index] += 1
+                received[number] = b''
+                if now < stop and result.requests < self.limit:
+                    sent[number] = time.monotonic()
+                    connection.sock.sendall(self.message)
+                else:
+                    poller.unregister(number)
+                    open_requests -= 1
+        result.elapsed = time.monotonic() - began
+        for number, (index, connection) in connections.items():
+            if sent.get(number) and received.get(number):
+                result.failures.append(Failure('no answer', index, 'kept', result.elapsed))
+            connection.close()
+        if open_requests:
+            result.failures.append(Failure(f'{open_requests} connections without an answer', -1, 'kept', result.elapsed))
+        poller.close()
+        return result
+
+    @staticmethod
+    def _complete(data):
+        at = 0
+        while at + 8 <= len(data):
+            total = 8 + (data[at + 4] << 8 | data[at + 5]) + data[at + 6]
+            if data[at + 1] == fcgi.END_REQUEST:
+                return len(data) >= at + total
+            at += total
+        return False

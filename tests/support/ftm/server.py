@@ -264,7 +264,8 @@ class Server:
     # starting
 
     def command(self):
-        ini = {'sys_temp_dir': self.tmp, 'session.save_path': self.tmp, 'upload_tmp_dir': self.tmp, 'date.timezone': 'UTC', **self.ini}
+        ini = {'sys_temp_dir': self.tmp, 'session.save_path': self.tmp, 'upload_tmp_dir': self.tmp, 'date.timezone': 'UTC',
+               'display_errors': '0', 'log_errors': '1', 'html_errors': '0', **self.ini}
         options = self.binary.module_options(self.modules)
         for key, value in ini.items():
             if value is not None:
