@@ -266,6 +266,8 @@ class Server:
     def command(self):
         ini = {'sys_temp_dir': self.tmp, 'session.save_path': self.tmp, 'upload_tmp_dir': self.tmp, 'date.timezone': 'UTC',
                'display_errors': '0', 'log_errors': '1', 'html_errors': '0', **self.ini}
+        if 'opcache' in self.modules:
+            ini.setdefault('opcache.file_update_protection', '0')      # files written by the test itself are cached at once
         options = self.binary.module_options(self.modules)
         for key, value in ini.items():
             if value is not None:
