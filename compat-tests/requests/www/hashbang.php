@@ -1,0 +1,2 @@
+#!/usr/bin/php
+<?php echo "after the hash-bang ", __LINE__;

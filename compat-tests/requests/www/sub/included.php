@@ -1,0 +1,1 @@
+<?php return "included from " . basename(__DIR__);
