@@ -88,6 +88,7 @@ void Context::run()
     poisoned_ = false;
     slot_ = core_.board.acquire();
     awake_since_us_ = now_us();
+    attached_.store(true);
 
     const auto max_requests = static_cast<std::uint64_t>(std::max(core_.settings.pool->pm_max_requests, 0));
     bool renew = false;
@@ -108,6 +109,9 @@ void Context::run()
     }
     if (core_.wounded.load()) { // a lock the dead thread holds might be needed to leave: wait for the end here
         reader_.queue(job);
+        if (slot_ != nullptr) {
+            observe::Scoreboard::release(*slot_);
+        }
         core_.live_contexts.fetch_sub(1);
         core_.call_standby();
         for (;;) {

@@ -26,6 +26,7 @@ public:
     [[nodiscard]] std::int64_t running_since_us() const noexcept { return since_us_.load(); }
     [[nodiscard]] CrashReport& crash_report() noexcept { return crash_; }
     [[nodiscard]] FcgiResponder& responder() noexcept { return responder_; }
+    [[nodiscard]] bool attached() const noexcept { return attached_.load(); }
     [[nodiscard]] unsigned number() const noexcept { return number_; }
     [[nodiscard]] observe::Slot* slot() noexcept { return slot_; }
 
@@ -42,7 +43,8 @@ private:
     Reader reader_;
     FcgiResponder responder_;
     CrashReport crash_;
-    observe::Slot* slot_ = nullptr;
+    observe::Slot* slot_ = nullptr;  // none while too many engines of the pool are alive
+    std::atomic<bool> attached_{false};
     std::atomic<std::uint64_t> running_{0};
     std::atomic<std::int64_t> since_us_{0};
     std::uint64_t served_ = 0;

@@ -46,6 +46,7 @@ struct Settings {
     unsigned contexts = 1;
     unsigned waiters = 4;        // idle contexts that wait in the ready set side by side
     std::size_t queue_limit = 511;
+    std::size_t output_spool_limit = std::size_t{1} << 30;  // bytes
     std::vector<std::string> allowed_clients;
     php::PoolScripts scripts;
     std::string x_powered_by;    // header line for built-in pages, empty with expose_php off

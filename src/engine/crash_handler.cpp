@@ -49,7 +49,7 @@ void on_fault(int signal, siginfo_t* info, void*)
     const int saved_errno = errno;
     if (context_number < 0 || report == nullptr || report->signal.load() != 0 || !own_fault(signal, *info)) {
         default_action(signal); // returning faults again, or abort() raises again
-        if (info->si_code <= 0 && signal != SIGABRT) {
+        if (info->si_code <= 0) {
             ::raise(signal);
         }
         return;

@@ -4,7 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <sstream>
+#include <cstdlib>
 #include <thread>
 
 #include "base/process_title.hpp"
@@ -40,6 +40,9 @@ Settings settings_of(const config::Pool& pool, const std::string& x_powered_by)
     settings.waiters = std::max(std::thread::hardware_concurrency(), 1u) + 2;
     const int backlog = pool.listen_backlog > 0 ? pool.listen_backlog : kDefaultBacklog;
     settings.queue_limit = static_cast<std::size_t>(std::max(pool.request_queue_limit.value_or(backlog), 1));
+    if (pool.output_spool_limit > 0) {
+        settings.output_spool_limit = static_cast<std::size_t>(pool.output_spool_limit);
+    }
     if (pool.listen_allowed_clients) {
         settings.allowed_clients = split(*pool.listen_allowed_clients, ",");
     }

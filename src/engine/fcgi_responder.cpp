@@ -8,9 +8,6 @@
 namespace ftm::engine {
 namespace {
 
-// Unsent output a request may leave behind before its script waits for the client.
-constexpr std::size_t kMaxQueued = std::size_t{1} << 20;
-constexpr std::size_t kResumeQueued = kMaxQueued / 2;
 constexpr int kWaitMs = 1000;
 
 }  // namespace
@@ -63,8 +60,10 @@ bool FcgiResponder::deliver(std::span<const iovec> parts) noexcept
         core_.watch_writes(*session_);
     }
     if (result == net::SendResult::passed || result == net::SendResult::queued) {
-        if (!finished_ && output.pending_bytes() > kMaxQueued) {
-            while (!output.wait_below(kResumeQueued, kWaitMs)) {
+        // Unsent output a request may leave behind before its script waits for the client.
+        const std::size_t limit = core_.settings.output_spool_limit;
+        if (!finished_ && output.pending_bytes() > limit) {
+            while (!output.wait_below(limit / 2, kWaitMs)) {
                 if (gone()) {
                     return false;
                 }

@@ -200,6 +200,12 @@ bool Reader::let_machine_go_on(Session& session)
     return true;
 }
 
+// The standby thread does not run what it reads: while that waits in the queue, the set shows a client that leaves.
+bool Reader::stays_unregistered(const Session& session) const
+{
+    return holder_ != net::Output::kStandby && session.registration.load() == Registration::none;
+}
+
 Job* Reader::closed(Session& session, Job* whole)
 {
     if (session.busy.load() && !session.ended.load()) {
@@ -239,8 +245,8 @@ Job* Reader::read(Session& session, std::uint32_t flags)
                 return closed(session, whole);
             }
             const bool drained = static_cast<std::size_t>(n) < buffer_->size();
-            if (whole != nullptr && !whole->request.keep_conn && session.registration.load() == Registration::none) {
-                return whole; // never enters the ready set: the context owns it to the end (RULES 3)
+            if (whole != nullptr && !whole->request.keep_conn && stays_unregistered(session)) {
+                return whole; // the context owns it to the end (RULES 3)
             }
             if (drained && (flags & (EPOLLRDHUP | EPOLLHUP)) == 0 && give_back(session, flags, true)) {
                 return whole;
@@ -264,7 +270,7 @@ Job* Reader::read(Session& session, std::uint32_t flags)
             close(session);
             return nullptr;
         }
-        if (whole != nullptr && session.registration.load() == Registration::none) {
+        if (whole != nullptr && stays_unregistered(session)) {
             return whole;
         }
         if (give_back(session, 0, true)) {
@@ -460,10 +466,13 @@ void Reader::refuse(Job* job, int status, std::string_view reason)
     }
 }
 
-Job* Reader::adopted(Session& session)
+void Reader::adopted(Session& session, Job* whole)
 {
     ensure_registered(session);
-    return read(session, 0);
+    // The job only after the right is given back: from then on its context may end the connection at any time.
+    Job* more = read(session, 0);
+    queue(whole);
+    queue(more);
 }
 
 Job* Reader::leave(Session& session, bool to_successor)
@@ -535,6 +544,27 @@ bool Reader::hand_over(Session& session, Job* whole)
     session.fd.reset();
     core_.sessions.release(session);
     return true;
+}
+
+bool Reader::hand_over_queued(Job* job)
+{
+    Session& session = *job->session;
+    Registration expected = Registration::none;
+    const bool owned = session.registration.compare_exchange_strong(expected, Registration::closed) ||
+                       session.read_right.take(job->generation) == net::ReadRight::Take::taken;
+    if (!owned) {
+        return false;
+    }
+    if (hand_over(session, job)) {
+        recycle(job);
+        return true;
+    }
+    if (session.registration.load() != Registration::closed) {
+        queue(read(session, 0));
+    } else {
+        session.registration.store(Registration::none);
+    }
+    return false;
 }
 
 void Reader::queue(Job* job)

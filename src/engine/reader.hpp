@@ -31,7 +31,9 @@ public:
     // By the owner of the read right, which this gives back, or keeps with a job whose connection is not in the set.
     Job* read(Session& session, std::uint32_t flags);
     // A connection from another engine (RULES 21); its read right is the caller's.
-    Job* adopted(Session& session);
+    void adopted(Session& session, Job* whole);
+    // A job from the queue, with its connection. False: it cannot leave now.
+    bool hand_over_queued(Job* job);
     // While draining, by the owner of the read right of a connection nobody is answering: it goes to the successor, or
     // ends unless it has begun to send a request.
     Job* leave(Session& session, bool to_successor);
@@ -62,6 +64,7 @@ private:
     After consume_pending(Session& session, Job*& whole);
     After whole_request(Session& session, Job*& whole);
     bool let_machine_go_on(Session& session);
+    [[nodiscard]] bool stays_unregistered(const Session& session) const;
     Job* closed(Session& session, Job* whole);
     void leave_sets(Session& session);
     void note_end_of_file(Session& session);

@@ -129,7 +129,7 @@ void Standby::tell_ready_once()
     if (!told_ready_ && core_.idle.idle_contexts() > 0) {
         unsigned up = 0;
         for (const auto& context : contexts_) {
-            up += context->slot() != nullptr ? 1 : 0;
+            up += context->attached() ? 1 : 0;
         }
         if (up == contexts_.size()) {
             told_ready_ = true;
@@ -443,8 +443,7 @@ void Standby::on_connection(Message& message)
         core_.sessions.release(*session);
         return;
     }
-    reader_.queue(whole.release());
-    reader_.queue(reader_.adopted(*session));
+    reader_.adopted(*session, whole.release());
 }
 
 void Standby::begin_drain(std::chrono::milliseconds deadline)
@@ -486,16 +485,15 @@ void Standby::continue_drain()
         return core_.successor.valid();
     }();
     if (wounded_ && to_successor) {
-        core_.idle.remove_if([](Job*) { return true; },
-                             [this](Job* job) {
-                                 Session& session = *job->session;
-                                 if (session.read_right.take(job->generation) == net::ReadRight::Take::taken &&
-                                     reader_.hand_over(session, job)) {
-                                     delete job;
-                                 } else {
-                                     reader_.refuse(job, 503, "Service Unavailable");
-                                 }
-                             });
+        std::vector<Job*> queued;
+        for (Job* job = nullptr; core_.idle.pop(job);) {
+            queued.push_back(job);
+        }
+        for (Job* job : queued) {
+            if (!reader_.hand_over_queued(job)) {
+                reader_.queue(job); // the next sweep tries again
+            }
+        }
     }
     for (std::uint32_t i = 0; i < core_.sessions.created(); ++i) {
         Session& session = core_.sessions.at(i);

@@ -24,12 +24,28 @@ std::string describe_exit(int status)
     return "exited with code " + std::to_string(WEXITSTATUS(status));
 }
 
+namespace {
+
+void log_exit(Level level, const std::string& pool, const char* what, pid_t pid, int status,
+              std::chrono::microseconds lifetime)
+{
+    log(level, "[pool %s] %s %d %s after %ld.%06d seconds from start", pool.c_str(), what, pid,
+        describe_exit(status).c_str(), static_cast<long>(lifetime.count() / 1'000'000),
+        static_cast<int>(lifetime.count() % 1'000'000));
+}
+
+}  // namespace
+
+void log_host_exit(const std::string& pool, pid_t pid, int status, std::chrono::microseconds lifetime)
+{
+    log_exit(Level::warning, pool, "host", pid, status, lifetime);
+}
+
 void log_child_exit(const std::string& pool, pid_t pid, int status, std::chrono::microseconds lifetime, bool quiet)
 {
     const bool soft = (WIFEXITED(status) && WEXITSTATUS(status) == 0) || (WIFSIGNALED(status) && WTERMSIG(status) == SIGQUIT);
     const Level level = quiet ? Level::debug : soft ? Level::notice : Level::warning;
-    log(level, "[pool %s] child %d %s after %ld.%06d seconds from start", pool.c_str(), pid, describe_exit(status).c_str(),
-        static_cast<long>(lifetime.count() / 1'000'000), static_cast<int>(lifetime.count() % 1'000'000));
+    log_exit(level, pool, "child", pid, status, lifetime);
 }
 
 void log_unknown_exit(pid_t pid, int status)

@@ -13,6 +13,7 @@ namespace ftm::master {
 
 // quiet: expected, so only at debug level.
 void log_child_exit(const std::string& pool, pid_t pid, int status, std::chrono::microseconds lifetime, bool quiet);
+void log_host_exit(const std::string& pool, pid_t pid, int status, std::chrono::microseconds lifetime);
 void log_unknown_exit(pid_t pid, int status);
 
 }  // namespace ftm::master

@@ -542,7 +542,8 @@ void Master::on_host_exit(Pool& pool, HostProcess& host, int status)
     if (phase_ != Phase::running || host.state == State::draining) {
         return;
     }
-    log(Level::warning, "[pool %s] host %d %s", pool.name.c_str(), host.pid, describe_exit(status).c_str());
+    log_host_exit(pool.name, host.pid, status,
+                  std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - host.started));
     if (pool.config == nullptr) {
         return;
     }

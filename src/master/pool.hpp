@@ -39,6 +39,7 @@ struct HostProcess {
     };
 
     pid_t pid = -1;
+    Clock::time_point started = Clock::now();
     Channel channel;
     State state = State::starting;
     bool alive = true;  // false: exited, waits for its last messages to be read

@@ -10,6 +10,7 @@ namespace ftm::net {
 namespace {
 
 constexpr std::size_t kMaxParts = 16;
+constexpr std::size_t kSpoolPart = std::size_t{256} << 10;
 
 std::size_t total(std::span<const iovec> parts) noexcept
 {
@@ -62,7 +63,10 @@ void Output::open() noexcept
     const std::lock_guard lock(mutex_);
     queue_.clear();
     head_ = 0;
+    spool_.clear();
 }
+
+std::size_t Output::unsent() const noexcept { return queue_.size() - head_ + static_cast<std::size_t>(spool_.size()); }
 
 bool Output::take(std::uint32_t holder) noexcept
 {
@@ -81,15 +85,35 @@ void Output::enqueue(std::span<const iovec> parts, std::size_t skip)
             skip -= part.iov_len;
             continue;
         }
-        queue_.append(static_cast<const char*>(part.iov_base) + skip, part.iov_len - skip);
+        const char* data = static_cast<const char*>(part.iov_base) + skip;
+        const std::size_t size = part.iov_len - skip;
         skip = 0;
+        if (spool_.size() == 0 && queue_.size() - head_ + size <= kMemory) {
+            queue_.append(data, size);
+        } else if (!spool_.append(data, size)) {
+            // A hole in the answer would be worse than its end: the client sees a broken connection.
+            gone_.store(true);
+            queue_.clear();
+            head_ = 0;
+            spool_.clear();
+            break;
+        }
     }
-    queued_.store(queue_.size() - head_);
+    queued_.store(unsent());
 }
 
 SendResult Output::flush_queue(int fd)
 {
     std::unique_lock lock(mutex_);
+    if (head_ == queue_.size() && spool_.size() != 0) {
+        queue_.clear();
+        head_ = 0;
+        if (!spool_.take(queue_, kSpoolPart)) {
+            lock.unlock();
+            set_gone();
+            return SendResult::gone;
+        }
+    }
     const iovec part{queue_.data() + head_, queue_.size() - head_};
     const ssize_t n = part.iov_len == 0 ? 0 : send_some(fd, {&part, 1});
     if (n < 0) {
@@ -108,9 +132,9 @@ SendResult Output::flush_queue(int fd)
         queue_.erase(0, head_);
         head_ = 0;
     }
-    queued_.store(queue_.size() - head_);
+    queued_.store(unsent());
     drained_.notify_all();
-    return queue_.empty() ? SendResult::sent : SendResult::queued;
+    return head_ == queue_.size() ? SendResult::sent : SendResult::queued;
 }
 
 SendResult Output::let_go(int fd, std::uint32_t holder)
@@ -183,7 +207,7 @@ bool Output::wait_below(std::size_t limit, int timeout_ms)
 {
     std::unique_lock lock(mutex_);
     const bool in_time = drained_.wait_for(lock, std::chrono::milliseconds(timeout_ms),
-                                           [&] { return gone() || queue_.size() - head_ <= limit; });
+                                           [&] { return gone() || unsent() <= limit; });
     return in_time && !gone();
 }
 
@@ -193,6 +217,7 @@ void Output::set_gone() noexcept
     gone_.store(true);
     queue_.clear();
     head_ = 0;
+    spool_.clear();
     queued_.store(0);
     drained_.notify_all();
 }

@@ -1,7 +1,7 @@
 // The sending half of a connection and the right to write it. The right is taken per burst: without contention that is
 // one compare-and-swap. Whoever finds it taken appends to a queue, which the holder sends before it lets go. When the
 // socket takes no more, the right passes to the standby thread, which alone waits for EPOLLOUT until the queue is
-// empty (RULES 10). The right names its holder (RULES 16).
+// empty (RULES 10). Beyond kMemory the queue is a temporary file. The right names its holder (RULES 16).
 // Any thread. Errors: SendResult::gone once the peer is.
 #pragma once
 
@@ -15,6 +15,8 @@
 #include <span>
 #include <string>
 
+#include "net/spool_file.hpp"
+
 namespace ftm::net {
 
 enum class SendResult {
@@ -26,6 +28,7 @@ enum class SendResult {
 
 class Output {
 public:
+    static constexpr std::size_t kMemory = std::size_t{1} << 20;  // bytes of the queue kept in memory
     static constexpr std::uint32_t kNobody = 0;
     static constexpr std::uint32_t kStandby = 0xffffffff;
 
@@ -53,14 +56,16 @@ private:
     SendResult let_go(int fd, std::uint32_t holder);
     SendResult flush_queue(int fd);
     void enqueue(std::span<const iovec> parts, std::size_t skip);
+    [[nodiscard]] std::size_t unsent() const noexcept;
 
     std::atomic<std::uint32_t> holder_{kNobody};
     std::atomic<std::size_t> queued_{0};
     std::atomic<bool> gone_{false};
     std::mutex mutex_;  // guards queue_, head_
     std::condition_variable drained_;
-    std::string queue_;
-    std::size_t head_ = 0;
+    std::string queue_;     // guarded by mutex_, as what follows
+    std::size_t head_ = 0;  // bytes of queue_ already sent
+    SpoolFile spool_;       // what comes behind queue_
 };
 
 }  // namespace ftm::net

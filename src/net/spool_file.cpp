@@ -1,0 +1,79 @@
+#include "net/spool_file.hpp"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+
+namespace ftm::net {
+namespace {
+
+UniqueFd unlinked_file()
+{
+    const char* directory = ::getenv("TMPDIR");
+    const std::string where = directory != nullptr && *directory != '\0' ? directory : "/tmp";
+    UniqueFd fd(::open(where.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
+    if (!fd.valid()) {
+        std::string pattern = where + "/php-fpm-XXXXXX";
+        fd.reset(::mkostemp(pattern.data(), O_CLOEXEC));
+        if (fd.valid()) {
+            ::unlink(pattern.c_str());
+        }
+    }
+    return fd;
+}
+
+}  // namespace
+
+bool SpoolFile::append(const char* data, std::size_t size)
+{
+    if (!file_.valid()) {
+        file_ = unlinked_file();
+    }
+    while (size > 0) {
+        const ssize_t n = ::pwrite(file_.get(), data, size, static_cast<off_t>(written_));
+        if (n < 0 && errno == EINTR) {
+            continue;
+        }
+        if (n <= 0) {
+            return false;
+        }
+        written_ += static_cast<std::uint64_t>(n);
+        data += n;
+        size -= static_cast<std::size_t>(n);
+    }
+    return true;
+}
+
+bool SpoolFile::take(std::string& out, std::size_t size)
+{
+    const std::size_t begin = out.size();
+    const std::size_t wanted = static_cast<std::size_t>(std::min<std::uint64_t>(size, this->size()));
+    out.resize(begin + wanted);
+    for (std::size_t got = 0; got < wanted;) {
+        const ssize_t n = ::pread(file_.get(), out.data() + begin + got, wanted - got, static_cast<off_t>(read_));
+        if (n < 0 && errno == EINTR) {
+            continue;
+        }
+        if (n <= 0) {
+            return false;
+        }
+        got += static_cast<std::size_t>(n);
+        read_ += static_cast<std::uint64_t>(n);
+    }
+    if (read_ == written_) {
+        clear();
+    }
+    return true;
+}
+
+void SpoolFile::clear() noexcept
+{
+    file_.reset();
+    written_ = 0;
+    read_ = 0;
+}
+
+}  // namespace ftm::net
