@@ -23,6 +23,7 @@ typedef struct ftm_php_options {
     const char* ini_entries;     /* "key=value\n" lines of -d and of opcache/apc pool values, or NULL */
     const ftm_ini_value* values; /* applied by ftm_thread_attach(), in order */
     size_t value_count;
+    size_t log_limit;            /* bytes of a logged PHP message with its level (log_limit of php-fpm.conf) */
     /* Called by opcache instead of restarting itself; async-signal-safe code only: it runs under opcache's lock. */
     void (*opcache_restart)(int reason) FTM_NOEXCEPT;
 } ftm_php_options;
@@ -35,6 +36,8 @@ typedef struct ftm_request_info {
     const char* request_uri;
     const char* path_translated;
     const char* authorization;
+    const char* php_value;       /* FastCGI parameters PHP_VALUE and PHP_ADMIN_VALUE, or NULL: act on this request only */
+    const char* php_admin_value;
     int64_t content_length;
 } ftm_request_info;
 
@@ -58,6 +61,9 @@ const char* ftm_version_text(void) FTM_NOEXCEPT;
 /* Pool host, single-threaded. 0 = ok. `options` must stay valid until ftm_php_shutdown(). */
 int ftm_php_startup(const ftm_php_options* options, const ftm_host* host) FTM_NOEXCEPT;
 void ftm_php_shutdown(void) FTM_NOEXCEPT;
+/* php-fpm -m and -i, after ftm_php_startup(), to stdout. */
+void ftm_print_modules(void) FTM_NOEXCEPT;
+int ftm_print_information(void) FTM_NOEXCEPT;
 /* Engine, right after fork and after chroot/chdir, before any context exists. */
 void ftm_php_after_fork(void) FTM_NOEXCEPT;
 
@@ -65,9 +71,6 @@ void ftm_php_after_fork(void) FTM_NOEXCEPT;
 int ftm_thread_attach(void) FTM_NOEXCEPT;
 void ftm_thread_detach(void) FTM_NOEXCEPT;
 void ftm_thread_settings(ftm_ini_settings* out) FTM_NOEXCEPT;
-/* Applies PHP_VALUE/PHP_ADMIN_VALUE for the request that follows; php_request_shutdown() undoes it. */
-void ftm_thread_request_ini(const char* value, const char* admin_value) FTM_NOEXCEPT;
-
 ftm_run_result ftm_run_request(void* request, const ftm_request_info* info) FTM_NOEXCEPT;
 
 #ifdef __cplusplus

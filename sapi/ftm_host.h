@@ -34,6 +34,24 @@ typedef struct ftm_script_end {
     size_t peak_memory_bytes;
 } ftm_script_end;
 
+/* fpm_get_status(). Strings live as long as the struct. */
+typedef struct ftm_pool_status {
+    char name[32];
+    const char* process_manager;
+    int64_t now, start_time; /* wall clock, seconds */
+    int64_t accepted, queue, max_queue, queue_length, idle, active, max_active, max_children_reached, slow_requests,
+        memory_peak;
+    unsigned slots;
+} ftm_pool_status;
+
+typedef struct ftm_process_status {
+    int64_t pid, start_time, requests, duration_us, content_length, memory_bytes;
+    double cpu_percent; /* of the last request */
+    int state;          /* ftm_stage */
+    const char* state_name;
+    char uri[128], query[512], method[16], script[256], user[32];
+} ftm_process_status;
+
 typedef struct ftm_host {
     /* 1 when taken (sent or buffered), 0 when the client is gone or the request was already finished. */
     int (*write)(void* request, ftm_stream stream, const char* data, size_t size) FTM_NOEXCEPT;
@@ -52,10 +70,13 @@ typedef struct ftm_host {
     int (*extension_allowed)(void* request, const char* path) FTM_NOEXCEPT;
     void (*stage)(void* request, ftm_stage stage) FTM_NOEXCEPT;
     void (*script_ended)(void* request, const ftm_script_end* end) FTM_NOEXCEPT;
-    /* A message of PHP (error_log(), log_errors) that belongs into the pool's log; request may be NULL. */
+    /* "PHP message: …" (error_log(), log_errors) for the pool's log; request may be NULL. */
     void (*php_message)(void* request, const char* message) FTM_NOEXCEPT;
     /* A line of ours, level as in FPM's zlog (1 debug … 5 alert); request may be NULL. */
     void (*log)(void* request, int level, const char* message) FTM_NOEXCEPT;
+    int (*pool_status)(void* request, ftm_pool_status* out) FTM_NOEXCEPT;
+    /* 0: the slot is unused */
+    int (*process_status)(void* request, unsigned slot, ftm_process_status* out) FTM_NOEXCEPT;
     /* The environment of the calling context (NULL-terminated "NAME=value"). */
     char** (*environment)(void) FTM_NOEXCEPT;
 } ftm_host;

@@ -64,14 +64,11 @@ static void apply_request_string(const char *text, int mode)
     }
 }
 
-void ftm_thread_request_ini(const char *value, const char *admin_value)
+/* Before request start-up, so that limits act on the body too; zend_ini_deactivate() undoes it at the end. */
+void ftm_apply_request_values(const char *value, const char *admin_value)
 {
-    zend_first_try
-    {
-        apply_request_string(value, ZEND_INI_USER);
-        apply_request_string(admin_value, ZEND_INI_SYSTEM);
-    }
-    zend_end_try();
+    apply_request_string(value, ZEND_INI_USER);
+    apply_request_string(admin_value, ZEND_INI_SYSTEM);
 }
 
 void ftm_thread_settings(ftm_ini_settings *out)

@@ -54,6 +54,10 @@ void ftm_user_ini_init(HashTable *cache);
 
 /* ftm_ini.c */
 void ftm_apply_pool_values(void);
+void ftm_apply_request_values(const char *value, const char *admin_value);
+
+/* ftm_status.c */
+PHP_FUNCTION(fpm_get_status);
 
 /* ftm_log.c: zlog of a php-fpm child, that is: the log and the STDERR stream of the running request */
 void ftm_log(int level, const char *format, ...) ZEND_ATTRIBUTE_FORMAT(printf, 2, 3);

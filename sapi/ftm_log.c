@@ -30,18 +30,23 @@ void ftm_log(int level, const char *format, ...)
     send_to_stderr_stream(message);
 }
 
+/* php-fpm cuts a PHP message, it does not wrap it: with its level it has at most log_limit - 1 bytes. */
 void ftm_log_message(const char *message, int syslog_type)
 {
     (void)syslog_type;
-    ftm_callbacks->php_message(SG(server_context), message);
-    char *line = NULL;
-    int len = asprintf(&line, "PHP message: %s", message);
-    if (len >= 0) {
-        char *owned = SG(server_context) ? estrndup(line, (size_t)len) : NULL;
-        free(line);
-        if (owned) { /* request memory: a bailout below must not leak it */
-            send_to_stderr_stream(owned);
-            efree(owned);
-        }
+    const size_t level_size = sizeof("NOTICE: ") - 1;
+    size_t max = ftm_options->log_limit > level_size + 8 ? ftm_options->log_limit - 1 - level_size : 1024;
+    size_t prefix_size = sizeof("PHP message: ") - 1;
+    size_t size = prefix_size + strlen(message);
+    /* request memory inside a request: a bailout below must not leak it */
+    bool in_request = SG(server_context) != NULL;
+    char *line = pemalloc(size + 1, !in_request);
+    memcpy(line, "PHP message: ", prefix_size);
+    memcpy(line + prefix_size, message, size - prefix_size + 1);
+    if (size > max) {
+        memcpy(line + max - 3, "...", 4);
     }
+    ftm_callbacks->php_message(SG(server_context), line);
+    send_to_stderr_stream(line);
+    pefree(line, !in_request);
 }

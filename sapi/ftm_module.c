@@ -61,6 +61,9 @@ ZEND_END_ARG_INFO()
 ZEND_BEGIN_ARG_WITH_RETURN_TYPE_INFO_EX(arginfo_array, 0, 0, IS_ARRAY, 0)
 ZEND_END_ARG_INFO()
 
+ZEND_BEGIN_ARG_WITH_RETURN_TYPE_MASK_EX(arginfo_status, 0, 0, MAY_BE_ARRAY | MAY_BE_FALSE)
+ZEND_END_ARG_INFO()
+
 /* Ends the request for the client; the script goes on. */
 PHP_FUNCTION(fastcgi_finish_request)
 {
@@ -92,6 +95,7 @@ PHP_FUNCTION(apache_request_headers)
 static const zend_function_entry functions[] = {
     ZEND_FE(fastcgi_finish_request, arginfo_bool)
     ZEND_FE(apache_request_headers, arginfo_array)
+    ZEND_FE(fpm_get_status, arginfo_status)
     ZEND_RAW_FENTRY("getallheaders", zif_apache_request_headers, arginfo_array, 0, NULL, NULL)
     ZEND_FE_END
 };

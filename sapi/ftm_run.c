@@ -41,6 +41,7 @@ static void prepare(const ftm_request_info *info)
     if (info->path_translated || info->request_uri) {
         php_handle_auth_data(info->authorization);
     }
+    ftm_apply_request_values(info->php_value, info->php_admin_value);
 }
 
 static void answer(int status, const char *text)

@@ -58,12 +58,10 @@ static int open_body_file(void)
 
 static size_t ftm_read_post(char *buffer, size_t size)
 {
-    int64_t remaining = (int64_t)SG(request_info).content_length - SG(read_post_bytes);
-    if (remaining < 0) {
-        remaining = 0;
-    }
-    if ((size_t)remaining < size) {
-        size = (size_t)remaining;
+    /* A negative length ("-1", unknown) is as large as can be, as in php-fpm: the body ends where STDIN ends. */
+    size_t remaining = (size_t)(SG(request_info).content_length - SG(read_post_bytes));
+    if (remaining < size) {
+        size = remaining;
     }
     if (FTM_G(request_body_fd) == -1) {
         FTM_G(request_body_fd) = open_body_file();

@@ -15,6 +15,7 @@
 #include "ftm_engine.h"
 #include "master/master.hpp"
 #include "observe/log.hpp"
+#include "php/runtime.hpp"
 
 namespace {
 
@@ -135,6 +136,26 @@ bool set_limits(const config::Global& global)
            set(RLIMIT_CORE, "rlimit_core", "RLIMIT_CORE", global.rlimit_core);
 }
 
+int print_php(const config::CommandLine& line, const std::string& executable)
+{
+    php::RuntimeOptions options;
+    options.executable = executable;
+    options.ini_path = line.ini_path.value_or("");
+    options.ini_ignore = line.no_ini;
+    options.ini_entries = config::ini_entries(line.defines);
+    if (!php::start_runtime(options, [](int) noexcept {}).empty()) {
+        return kExitSoftware;
+    }
+    int code = kExitOk;
+    if (line.action == config::CommandLine::Action::modules) {
+        ftm_print_modules();
+    } else if (ftm_print_information() != 0) {
+        code = kExitSoftware;
+    }
+    php::stop_runtime();
+    return code;
+}
+
 int run(const config::CommandLine& line, std::vector<std::string> arguments)
 {
     ::signal(SIGPIPE, SIG_IGN);
@@ -212,8 +233,7 @@ int main(int argc, char** argv)
             return kExitOk;
         case Action::modules:
         case Action::information:
-            std::fputs("php-ftm: -i and -m are not available yet\n", stderr);
-            return kExitSoftware;
+            return print_php(line, arguments[0]);
         case Action::run:
             break;
     }

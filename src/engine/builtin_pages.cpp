@@ -8,15 +8,22 @@ namespace {
 constexpr std::string_view kNoCache =
     "Expires: Thu, 01 Jan 1970 00:00:00 GMT\r\nCache-Control: no-cache, no-store, must-revalidate, max-age=0\r\n";
 
-std::string page(Core& core, std::string_view body, bool head)
+constexpr std::string_view kPlain = "Content-type: text/plain;charset=UTF-8\r\n";
+constexpr std::string_view kDefaultType = "Content-type: text/html; charset=UTF-8\r\n";
+
+// The order of headers and HEAD's type are php-fpm's.
+std::string ping_page(Core& core, bool head)
 {
     std::string out = core.settings.x_powered_by;
-    out += kNoCache;
-    out += "Content-type: text/plain;charset=UTF-8\r\n\r\n";
-    if (!head) {
-        out += body;
-    }
-    return out;
+    out.append(kPlain).append(kNoCache).append("\r\n");
+    return head ? out : out + core.settings.pool->ping_response.value_or("pong");
+}
+
+std::string status_page(Core& core, bool head)
+{
+    std::string out = core.settings.x_powered_by;
+    out.append(kNoCache).append(head ? kDefaultType : kPlain).append("\r\n");
+    return head ? out : out + observe::status_text(core.board, "static", core.idle.queued());
 }
 
 }  // namespace
@@ -39,9 +46,9 @@ std::optional<std::string> builtin_page(Core& core, const request::Request& requ
     const bool head = script.request_method != nullptr && std::string_view(script.request_method) == "HEAD";
     switch (php::builtin_page(script, paths)) {
         case php::BuiltinPage::ping:
-            return page(core, pool.ping_response.value_or("pong"), head);
+            return ping_page(core, head);
         case php::BuiltinPage::status:
-            return page(core, observe::status_text(core.board, "static", core.idle.queued()), head);
+            return status_page(core, head);
         case php::BuiltinPage::none:
             break;
     }

@@ -5,6 +5,8 @@
 #include <cstring>
 #include <utility>
 
+#include "engine/status_export.hpp"
+
 namespace ftm::engine {
 namespace {
 
@@ -188,6 +190,17 @@ void FcgiResponder::script_ended(const ftm_script_end& end) noexcept
     if (peak.load(std::memory_order_relaxed) < end.peak_memory_bytes) {
         peak.store(end.peak_memory_bytes, std::memory_order_relaxed);
     }
+}
+
+bool FcgiResponder::pool_status(ftm_pool_status& out) noexcept
+{
+    fill_pool_status(core_.board, core_.idle.queued(), out);
+    return true;
+}
+
+bool FcgiResponder::process_status(unsigned slot, ftm_process_status& out) noexcept
+{
+    return fill_process_status(core_.board, slot, out);
 }
 
 }  // namespace ftm::engine

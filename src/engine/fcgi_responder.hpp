@@ -24,6 +24,8 @@ public:
     [[nodiscard]] bool finished() const noexcept override { return finished_; }
     void stage(ftm_stage stage) noexcept override;
     void script_ended(const ftm_script_end& end) noexcept override;
+    bool pool_status(ftm_pool_status& out) noexcept override;
+    bool process_status(unsigned slot, ftm_process_status& out) noexcept override;
 
     // For the standby thread, once this context has crashed and is parked.
     [[nodiscard]] bool anything_sent() const noexcept { return sent_; }

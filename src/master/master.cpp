@@ -229,7 +229,8 @@ void Master::become_host(Pool& pool, Channel to_master)
     host.runtime.executable = start_.arguments[0];
     host.runtime.ini_path = start_.command_line.ini_path.value_or("");
     host.runtime.ini_ignore = start_.command_line.no_ini;
-    host.runtime.defines = start_.command_line.defines;
+    host.runtime.ini_entries = config::ini_entries(start_.command_line.defines);
+    host.runtime.log_limit = static_cast<std::size_t>(start_.config.global.log_limit);
     for (const config::PhpValue& value : pool.config->php_values) {
         host.runtime.values.push_back({value.key, value.value, value.admin});
     }

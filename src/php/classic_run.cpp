@@ -20,11 +20,6 @@ RunResult run_classic(request::Request& request, const ResolvedScript& script, c
                       Responder& responder) noexcept
 {
     RunningRequest running{request, responder, pool};
-    const char* value = request.params.value_z("PHP_VALUE");
-    const char* admin_value = request.params.value_z("PHP_ADMIN_VALUE");
-    if (value != nullptr || admin_value != nullptr) {
-        ftm_thread_request_ini(value, admin_value);
-    }
     ftm_request_info info{};
     info.request_method = script.request_method;
     info.query_string = script.query_string;
@@ -32,6 +27,8 @@ RunResult run_classic(request::Request& request, const ResolvedScript& script, c
     info.request_uri = script.request_uri;
     info.path_translated = script.path_translated;
     info.authorization = script.authorization;
+    info.php_value = request.params.value_z("PHP_VALUE");
+    info.php_admin_value = request.params.value_z("PHP_ADMIN_VALUE");
     info.content_length = script.content_length;
     return ftm_run_request(&running, &info) == FTM_RUN_OK ? RunResult::ok : RunResult::poisoned;
 }

@@ -58,16 +58,25 @@ void script_ended(void* request, const ftm_script_end* end) noexcept { running(r
 void php_message(void*, const char* message) noexcept
 {
     if (current_context() < 0) { // start-up of the pool host
-        observe::log(observe::Level::notice, "PHP message: %s", message);
+        observe::log(observe::Level::notice, "%s", message);
         return;
     }
-    observe::Log::instance().worker_output(observe::Level::notice, current_context(),
-                                           std::string("PHP message: ") + message);
+    observe::Log::instance().worker_output(observe::Level::notice, current_context(), message);
 }
 
 void log(void*, int level, const char* message) noexcept
 {
     observe::Log::instance().worker_output(static_cast<observe::Level>(level), current_context(), message);
+}
+
+int pool_status(void* request, ftm_pool_status* out) noexcept
+{
+    return running(request).responder.pool_status(*out) ? 1 : 0;
+}
+
+int process_status(void* request, unsigned slot, ftm_process_status* out) noexcept
+{
+    return running(request).responder.process_status(slot, *out) ? 1 : 0;
 }
 
 char** environment() noexcept { return context_environ(); }
@@ -85,6 +94,8 @@ constexpr ftm_host kHost{
     .script_ended = script_ended,
     .php_message = php_message,
     .log = log,
+    .pool_status = pool_status,
+    .process_status = process_status,
     .environment = environment,
 };
 

@@ -3,7 +3,6 @@
 #include <dirent.h>
 #include <unistd.h>
 
-#include <cctype>
 #include <climits>
 #include <cstdlib>
 #include <cstring>
@@ -47,26 +46,9 @@ std::string quoted(const std::string& value)
     return out + '"';
 }
 
-// php_ini_builder_define(): a value that is not already quoted and begins with something other than a letter or digit
-// (or holds such) is quoted.
-std::string define_line(const std::string& define)
-{
-    const std::size_t equals = define.find('=');
-    if (equals == std::string::npos) {
-        return define + "=1\n";
-    }
-    const std::string value = define.substr(equals + 1);
-    const bool plain = value.empty() || value[0] == '"' || value[0] == '\'' ||
-                       std::isalnum(static_cast<unsigned char>(value[0])) != 0;
-    return plain ? define + "\n" : define.substr(0, equals + 1) + "\"" + value + "\"\n";
-}
-
 std::string startup_entries(const RuntimeOptions& options)
 {
-    std::string entries;
-    for (const std::string& define : options.defines) {
-        entries += define_line(define);
-    }
+    std::string entries = options.ini_entries;
     for (const RuntimeOptions::Value& value : options.values) {
         if (acts_at_startup(value.key)) {
             entries += value.key + "=" + quoted(value.value) + "\n";
@@ -94,6 +76,7 @@ std::string start_runtime(const RuntimeOptions& options, void (*opcache_restart)
     k.c.ini_entries = k.ini_entries.c_str();
     k.c.values = k.values.data();
     k.c.value_count = k.values.size();
+    k.c.log_limit = k.options.log_limit;
     k.c.opcache_restart = opcache_restart;
     return ftm_php_startup(&k.c, &host_callbacks()) == 0 ? "" : "PHP could not be started";
 }

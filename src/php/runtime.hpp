@@ -13,12 +13,13 @@ struct RuntimeOptions {
     std::string executable;
     std::string ini_path;  // -c; empty: none
     bool ini_ignore = false;
-    std::vector<std::string> defines;  // -d, as typed: "name", "name=value"
+    std::string ini_entries;  // of -d: lines "name=value"
     struct Value {
         std::string key;
         std::string value;
         bool admin;
     };
+    std::size_t log_limit = 1024;
     std::vector<Value> values;  // php_value and php_admin_value, in the order to apply them
 };
 
