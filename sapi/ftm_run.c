@@ -4,6 +4,8 @@
 
 #include <unistd.h>
 
+#include "zend_virtual_cwd.h"
+
 int ftm_thread_attach(void)
 {
     volatile int result = -1;
@@ -21,6 +23,18 @@ int ftm_thread_attach(void)
 void ftm_thread_detach(void)
 {
     ts_free_thread();
+}
+
+int ftm_thread_path_exists(const char *path)
+{
+    volatile int found = 0;
+    zend_first_try
+    {
+        char resolved[MAXPATHLEN];
+        found = tsrm_realpath(path, resolved) != NULL;
+    }
+    zend_end_try();
+    return found;
 }
 
 static void prepare(const ftm_request_info *info)
