@@ -427,9 +427,14 @@ Job* Reader::request_ended(Session& session, bool keep)
     while (session.registration.load() == Registration::registering) {
         // the standby thread's sweep is adding it: a few instructions
     }
-    session.ended.store(true); // from here on a reader may go on, or see that nothing comes any more
+    // From `ended` on a reader may close the session, and its place may be another connection's: what is to be said is
+    // said before, and later only the generation tells.
+    if (!keep) {
+        session.close_wanted.store(true);
+    }
+    session.ended.store(true);
     if (!keep || session.output.gone() || session.eof.load()) {
-        request_close(session, generation);
+        close_if_idle(session, generation);
         return nullptr;
     }
     const bool leaving = core_.draining.load();
@@ -494,9 +499,8 @@ Job* Reader::leave(Session& session, bool to_successor)
     return read(session, 0);
 }
 
-void Reader::request_close(Session& session, std::uint32_t generation)
+void Reader::close_if_idle(Session& session, std::uint32_t generation)
 {
-    session.close_wanted.store(true);
     if (session.read_right.take(generation) == net::ReadRight::Take::taken) {
         close(session);
     }
