@@ -71,6 +71,8 @@ void ftm_php_after_fork(void) FTM_NOEXCEPT;
 int ftm_thread_attach(void) FTM_NOEXCEPT;
 void ftm_thread_detach(void) FTM_NOEXCEPT;
 void ftm_thread_settings(ftm_ini_settings* out) FTM_NOEXCEPT;
+/* Whether realpath() finds this absolute path; the context's realpath cache is asked first, as in php-fpm. */
+int ftm_thread_path_exists(const char* path) FTM_NOEXCEPT;
 ftm_run_result ftm_run_request(void* request, const ftm_request_info* info) FTM_NOEXCEPT;
 
 #ifdef __cplusplus

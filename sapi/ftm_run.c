@@ -4,11 +4,14 @@
 
 #include <unistd.h>
 
+#include "zend_virtual_cwd.h"
+
 int ftm_thread_attach(void)
 {
     volatile int result = -1;
     (void)ts_resource(0);
     ZEND_TSRMLS_CACHE_UPDATE();
+    SG(options) |= SAPI_OPTION_NO_CHDIR; /* see enter_directory_of() */
     zend_first_try
     {
         ftm_apply_pool_values();
@@ -21,6 +24,18 @@ int ftm_thread_attach(void)
 void ftm_thread_detach(void)
 {
     ts_free_thread();
+}
+
+int ftm_thread_path_exists(const char *path)
+{
+    volatile int found = 0;
+    zend_first_try
+    {
+        char resolved[MAXPATHLEN];
+        found = tsrm_realpath(path, resolved) != NULL;
+    }
+    zend_end_try();
+    return found;
 }
 
 static void prepare(const ftm_request_info *info)
@@ -68,6 +83,27 @@ static void open_failed(const char *script, int error)
     }
 }
 
+/* php_execute_script() would enter the script's directory with a stat(2), ask for its old one and go back there with
+ * another. The script has just been opened, so its directory exists, and where a request begins is known. */
+static void enter_directory_of(const char *script)
+{
+    const char *slash = strrchr(script, '/');
+    char directory[MAXPATHLEN];
+    size_t len = slash ? MAX((size_t)(slash - script), 1) : 0;
+    if (len > 0 && len < sizeof(directory)) {
+        memcpy(directory, script, len);
+        directory[len] = '\0';
+        virtual_file_ex(&CWDG(cwd), directory, NULL, CWD_REALPATH);
+    }
+}
+
+/* Shutdown functions and destructors run where the request began, as in php-fpm. */
+static void leave_directory(void)
+{
+    virtual_cwd_deactivate();
+    virtual_cwd_activate();
+}
+
 static void execute_primary_script(void *request)
 {
     zend_file_handle file_handle;
@@ -80,7 +116,9 @@ static void execute_primary_script(void *request)
     } else {
         ftm_callbacks->stage(request, FTM_STAGE_EXECUTING);
         EG(exit_status) = 0;
+        enter_directory_of(ZSTR_VAL(file_handle.filename));
         php_execute_script(&file_handle);
+        leave_directory();
     }
     if (!file_handle.in_list) {
         zend_destroy_file_handle(&file_handle);

@@ -51,7 +51,7 @@ public:
     // By the owner of the read right.
     void close(Session& session);
     // By anybody else who knows the connection's generation.
-    void request_close(Session& session, std::uint32_t generation);
+    void close_if_idle(Session& session, std::uint32_t generation);
     // Queues a job that this thread will not run; nullptr is allowed. A full queue answers 503.
     void queue(Job* job);
 

@@ -13,7 +13,11 @@ ResolvedScript resolve_on_context(request::Request& request)
     settings.fix_pathinfo = ini.fix_pathinfo != 0;
     settings.discard_path = ini.discard_path != 0;
     settings.doc_root = ini.doc_root != nullptr ? ini.doc_root : "";
-    return resolve_script(request.params, settings, system_file_probe());
+    FileProbe probe = system_file_probe();
+    probe.exists = [](const char* path, void* context) noexcept {
+        return path[0] == '/' ? ftm_thread_path_exists(path) != 0 : system_file_probe().exists(path, context);
+    };
+    return resolve_script(request.params, settings, probe);
 }
 
 RunResult run_classic(request::Request& request, const ResolvedScript& script, const PoolScripts& pool,
