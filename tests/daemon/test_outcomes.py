@@ -195,6 +195,19 @@ class TimeLimit(DaemonTest):
         # last: php-fpm keeps the value for the child's later requests
         self.assertBody(server.get(long, PHP_VALUE='max_execution_time=0'), 'worked')
 
+    def test_a_longer_limit_right_after_a_shorter_one(self):
+        """php-ftm leaves a timer that was just set as it is, and adds to it when it runs out."""
+        self.server.stop()
+        server = self.serve([Pool(children=1)], ini={'max_execution_time': '1', 'max_input_time': '60'})
+        short = server.script('short.php', '<?php echo "short";')
+        spin = server.script('spin.php', '<?php while (true) { $y = sha1("z"); }')
+        for limit in (1, 2, 1, 3):
+            self.assertBody(server.get(short, PHP_VALUE='max_execution_time=1'), 'short')
+            began = time.monotonic()
+            response = server.get(spin, PHP_VALUE=f'max_execution_time={limit}', timeout=60)
+            self.assertRegex(response.stderr, rf'Maximum execution time of {limit} second'.encode())
+            self.assertGreater(time.monotonic() - began, limit - 0.1)
+
     def test_loop_in_a_library_call(self):
         """The timer only marks the request; it ends when the call returns.  php-fpm kills the child after hard_timeout."""
         response = self.server.run('$x = str_repeat("a", 200000); for ($i = 0; $i < 100000; $i++) { $y = strrev($x); $z = md5($y); }')
