@@ -11,6 +11,7 @@ namespace {
 
 char* title_begin = nullptr;
 std::size_t title_size = 0;
+char** moved_environment = nullptr;  // environ at first; setenv() and unsetenv() may leave entries only this reaches
 
 }  // namespace
 
@@ -34,6 +35,8 @@ void init_process_title(int argc, char** argv)
     for (std::size_t i = 0; i < count; ++i) {
         copy[i] = ::strdup(environ[i]);
     }
+    moved_environment = static_cast<char**>(std::calloc(count + 1, sizeof(char*)));
+    std::memcpy(moved_environment, copy, count * sizeof(char*));
     environ = copy;
     title_begin = argv[0];
     title_size = static_cast<std::size_t>(end - title_begin);

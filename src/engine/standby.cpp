@@ -43,7 +43,6 @@ Standby::Standby(Core& core, std::vector<std::unique_ptr<Context>>& contexts)
       called_(io_, core.standby_event.get()),
       writers_(io_, core.writers.get()),
       ready_(io_),
-      predecessor_(io_),
       look_timer_(io_),
       sweep_timer_(io_),
       drain_timer_(io_),
@@ -66,8 +65,8 @@ int Standby::run()
     if (ready_.is_open()) {
         ready_.release();
     }
-    if (predecessor_.is_open()) {
-        predecessor_.release();
+    for (Predecessor& predecessor : predecessors_) {
+        predecessor.descriptor.release();
     }
     return 0;
 }
@@ -102,18 +101,16 @@ void Standby::on_host_message(Message& message)
 {
     switch (message.kind) {
         case Message::Kind::drain: {
-            {
+            if (!message.fds.empty()) { // a later order to drain may come without one: the first stays
                 const std::lock_guard lock(core_.hand_over_mutex);
-                core_.successor = message.fds.empty() ? Channel() : Channel(std::move(message.fds[0]));
+                core_.successor = Channel(std::move(message.fds[0]));
             }
             begin_drain(std::chrono::milliseconds(message.args[0]));
             break;
         }
         case Message::Kind::take_over:
             if (!message.fds.empty()) {
-                from_predecessor_ = Channel(std::move(message.fds[0]));
-                predecessor_.assign(from_predecessor_.fd());
-                wait_for_predecessor();
+                add_predecessor(std::move(message.fds[0]));
             }
             break;
         case Message::Kind::give_up:
@@ -403,22 +400,28 @@ void Standby::answer_for(Context& context)
 
 // ---------------------------------------------------------------------------------------------- hand-over and drain
 
-void Standby::wait_for_predecessor()
+void Standby::add_predecessor(UniqueFd channel)
 {
-    predecessor_.async_wait(Wait::wait_read, [this](const ErrorCode& error) {
+    predecessors_.emplace_back(io_, std::move(channel));
+    wait_for(predecessors_.back());
+}
+
+void Standby::wait_for(Predecessor& predecessor)
+{
+    predecessor.descriptor.async_wait(Wait::wait_read, [this, &predecessor](const ErrorCode& error) {
         if (error) {
             return;
         }
         for (;;) {
             Message message;
-            const Channel::Receive got = from_predecessor_.receive(message);
+            const Channel::Receive got = predecessor.channel.receive(message);
             if (got == Channel::Receive::nothing) {
-                wait_for_predecessor();
+                wait_for(predecessor);
                 return;
             }
             if (got == Channel::Receive::closed) {
-                predecessor_.release();
-                from_predecessor_.close();
+                predecessor.descriptor.release();
+                predecessors_.remove_if([&](const Predecessor& p) { return &p == &predecessor; });
                 return;
             }
             if (message.kind == Message::Kind::connection) {
@@ -516,7 +519,7 @@ void Standby::maybe_finish()
     for (const auto& context : contexts_) {
         busy = busy || (context->running() != 0 && context->crash_report().signal.load() == 0);
     }
-    if (busy || core_.sessions.open() != 0) {
+    if (busy || core_.sessions.open() != 0 || !predecessors_.empty()) {
         return;
     }
     if (wounded_) {

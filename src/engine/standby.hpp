@@ -7,6 +7,7 @@
 #pragma once
 
 #include <chrono>
+#include <list>
 #include <memory>
 #include <vector>
 
@@ -39,7 +40,9 @@ private:
     void become_wounded();
     void care_for_crashed(Context& context);
     void answer_for(Context& context);
-    void wait_for_predecessor();
+    struct Predecessor;
+    void add_predecessor(UniqueFd channel);
+    void wait_for(Predecessor& predecessor);
     void on_connection(Message& message);
     void begin_drain(std::chrono::milliseconds deadline);
     void leave_listeners();
@@ -57,12 +60,17 @@ private:
     asio::posix::stream_descriptor called_;
     asio::posix::stream_descriptor writers_;
     asio::posix::stream_descriptor ready_;
-    asio::posix::stream_descriptor predecessor_;
     asio::steady_timer look_timer_;
     asio::steady_timer sweep_timer_;
     asio::steady_timer drain_timer_;
 
-    Channel from_predecessor_;
+    // Engines whose connections come here; several when reloads follow each other quickly.
+    struct Predecessor {
+        Predecessor(asio::io_context& io, UniqueFd fd) : channel(std::move(fd)), descriptor(io, channel.fd()) {}
+        Channel channel;
+        asio::posix::stream_descriptor descriptor;
+    };
+    std::list<Predecessor> predecessors_;
     bool watching_ = false;
     bool told_ready_ = false;
     bool wounded_ = false;

@@ -103,7 +103,7 @@ private:
     std::string x_powered_by_;
 
     std::list<EngineProcess> engines_;
-    UniqueFd pending_take_over_;  // connections of an earlier generation, for the first ready engine
+    std::vector<UniqueFd> pending_take_over_;  // connections of earlier generations, for the first ready engine
     bool draining_ = false;
     bool reported_ready_ = false;
     std::optional<Clock::time_point> unclaimed_;    // the master is gone or executing: serve until then
@@ -270,7 +270,7 @@ void Host::become_engine(Channel to_host, UniqueFd out, UniqueFd err)
     signals_.reset();
     crash_.read.reset();
     opcache_.read.reset();
-    pending_take_over_.reset();
+    pending_take_over_.clear();
     ::_exit(engine::run_engine(std::move(start)));
 }
 
@@ -291,10 +291,10 @@ void Host::on_ready(EngineProcess& engine)
         reported_ready_ = true;
         master_.send(Message::Kind::engine_ready, {engine.pid});
     }
-    if (pending_take_over_.valid()) {
-        engine.channel.send(Message::Kind::take_over, {}, {}, {pending_take_over_.get()});
-        pending_take_over_.reset();
+    for (const UniqueFd& predecessor : pending_take_over_) {
+        engine.channel.send(Message::Kind::take_over, {}, {}, {predecessor.get()});
     }
+    pending_take_over_.clear();
     if (draining_) {
         return;
     }
@@ -458,7 +458,7 @@ void Host::on_master_message(Message& message)
                 if (ready != engines_.end()) {
                     ready->channel.send(Message::Kind::take_over, {}, {}, {message.fds[0].get()});
                 } else {
-                    pending_take_over_ = std::move(message.fds[0]);
+                    pending_take_over_.push_back(std::move(message.fds[0]));
                 }
             }
             break;
@@ -490,6 +490,9 @@ void Host::on_master_message(Message& message)
 
 void Host::drain_all(std::chrono::milliseconds deadline, UniqueFd successor)
 {
+    if (draining_ && !successor.valid()) {
+        return; // it is under way, and may have a successor
+    }
     draining_ = true;
     for (EngineProcess& engine : engines_) {
         if (engine.state == State::wounded && engine.hands_over) {

@@ -727,8 +727,11 @@ void Master::reload()
             if (!host.alive || !host.channel.valid()) {
                 continue;
             }
-            if (host.state != State::serving) { // not needed any more, or never was: it ends on its own
-                host.channel.send(Message::Kind::drain, {drain_time(pool).count()});
+            if (host.state == State::draining) {
+                continue; // ends on its own
+            }
+            if (host.state == State::starting && host.engines.empty()) {
+                ::kill(host.pid, SIGKILL); // has accepted nothing yet, and the next image starts another
                 continue;
             }
             host.channel.send(Message::Kind::reloading);

@@ -124,3 +124,10 @@ FTM_EXPORT FILE* tmpfile()
     }
     return file;
 }
+
+// The executable's link pulls this file in by this name: libc's names alone would be satisfied by libc, or by a
+// sanitizer's library.
+extern "C" {
+extern const char ftm_interpose_cloexec;
+const char ftm_interpose_cloexec = 1;
+}

@@ -21,7 +21,9 @@ template <std::size_t N>
 void copy(char (&to)[N], std::string_view from) noexcept
 {
     const std::size_t n = std::min(from.size(), N - 1);
-    std::memcpy(to, from.data(), n);
+    if (n != 0) {
+        std::memcpy(to, from.data(), n);
+    }
     to[n] = '\0';
 }
 

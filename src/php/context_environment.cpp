@@ -181,3 +181,10 @@ __attribute__((visibility("default"))) int posix_spawnp(pid_t* pid, const char* 
 }
 
 }  // extern "C"
+
+// The executable's link pulls this file in by this name: libc's names alone would be satisfied by libc, or by a
+// sanitizer's library.
+extern "C" {
+extern const char ftm_interpose_environment;
+const char ftm_interpose_environment = 1;
+}

@@ -117,3 +117,10 @@ extern "C" __attribute__((visibility("default"))) char* setlocale(int category, 
     own_locale = made;
     return query(category);
 }
+
+// The executable's link pulls this file in by this name: libc's names alone would be satisfied by libc, or by a
+// sanitizer's library.
+extern "C" {
+extern const char ftm_interpose_locale;
+const char ftm_interpose_locale = 1;
+}

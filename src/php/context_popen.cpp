@@ -85,3 +85,10 @@ __attribute__((visibility("default"))) int pclose(FILE* stream)
 }
 
 }  // extern "C"
+
+// The executable's link pulls this file in by this name: libc's names alone would be satisfied by libc, or by a
+// sanitizer's library.
+extern "C" {
+extern const char ftm_interpose_popen;
+const char ftm_interpose_popen = 1;
+}

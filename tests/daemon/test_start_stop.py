@@ -8,7 +8,7 @@ import subprocess
 import unittest
 
 from ftm import proc
-from ftm.case import IS_ROOT, DaemonTest, Pool, Server, ftm_only, root_only, stock_only
+from ftm.case import IS_ROOT, DaemonTest, Pool, Server, ftm_only, needs_module, root_only, stock_only
 from ftm.server import StartError, binary, is_socket
 
 TIME = r'^\[\d\d-\w{3}-\d{4} \d\d:\d\d:\d\d\] '
@@ -56,7 +56,7 @@ class Start(DaemonTest):
 
     @ftm_only('the master never runs PHP')
     def test_master_has_no_php(self):
-        server = self.serve(modules=['mysqli'] if binary().has('mysqli') else [])
+        server = self.serve(modules=['mysqlnd', 'mysqli'] if binary().has('mysqli') else [])
         with open(f'/proc/{server.pid}/maps') as f:
             self.assertNotIn('mysqli.so', f.read())
 
@@ -368,6 +368,27 @@ class Options(DaemonTest):
     def test_ini_from_file_and_options(self):
         server = self.serve(php_ini='memory_limit = 77M\nprecision = 9\n', ini={'precision': '11'})
         self.assertEqual(server.run('echo ini_get("memory_limit"), " ", ini_get("precision");').text, '77M 11')
+
+    def test_module_that_is_missing_is_a_warning(self):
+        server = self.serve(args=['-d', 'extension=no_such_module'])
+        self.assertEqual(server.run('echo "serves";').text, 'serves')
+        self.assertIn("Unable to load dynamic library 'no_such_module'", server.all_output())
+
+    @needs_module('mysqli')
+    def test_module_with_an_undefined_symbol_is_a_warning(self):
+        """mysqli without mysqlnd: an order of ini files that administrators do get wrong."""
+        if 'mysqli' in binary().compiled_in:
+            self.skipTest('mysqli is compiled in')
+        server = self.serve(modules=['mysqli'])
+        self.assertEqual(server.run('echo "serves";').text, 'serves')
+        self.assertIn("Unable to load dynamic library 'mysqli.so'", server.all_output())
+
+    def test_module_that_is_loaded_twice_is_a_warning(self):
+        if not binary().has('posix') or 'posix' in binary().compiled_in:
+            self.skipTest('posix is no loadable module here')
+        server = self.serve(modules=['posix', 'posix'])
+        self.assertEqual(server.run('echo "serves";').text, 'serves')
+        self.assertIn('Module "posix" is already loaded', server.all_output())
 
     def test_long_options(self):
         server = Server().prepare()
