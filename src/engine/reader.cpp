@@ -46,9 +46,7 @@ void Reader::announce_work()
         return;
     }
     announced_ = true;
-    if (core_.idle.taking_work() == Idle::Notify::standby) {
-        core_.call_standby();
-    }
+    core_.wake(core_.idle.taking_work());
 }
 
 Job* Reader::new_job()

@@ -213,7 +213,7 @@ void Standby::watch_ready_set()
 
 void Standby::on_ready_set()
 {
-    while (core_.idle.every_context_is_busy() || wounded_) {
+    while (core_.idle.every_context_is_busy()) {
         const Event event = core_.ready.wait(0);
         if (event.kind == Event::Kind::none) {
             watch_ready_set();
@@ -332,19 +332,19 @@ void Standby::register_long_runner(Context& context)
 
 // ------------------------------------------------------------------------------------------------------------ crashes
 
-// RULES 16: no further request starts here; this thread alone watches the ready set until a successor takes over.
+// RULES 16: no further request starts here. The contexts leave, and this thread alone watches the ready set once they
+// have: before, it would take the event that tells a waiter to go.
 void Standby::become_wounded()
 {
-    for (const auto& context : contexts_) {
-        if (context->crash_report().signal.load() != 0) {
-            care_for_crashed(*context);
-        }
-    }
     if (!wounded_) {
         wounded_ = true;
         core_.idle.stop();
         core_.ready.notify();
-        watch_ready_set();
+    }
+    for (const auto& context : contexts_) {
+        if (context->crash_report().signal.load() != 0) {
+            care_for_crashed(*context);
+        }
     }
 }
 
