@@ -303,8 +303,26 @@ void Standby::sweep()
     if (core_.accept_paused.load() && core_.idle.queued() < core_.settings.queue_limit) {
         resume_accepting(); // also after EMFILE, which ends without telling
     }
+    refuse_overdue();
     if (core_.draining.load()) {
         continue_drain();
+    }
+}
+
+// request_queue_timeout: who has waited so long gets 503 instead of an answer nobody waits for any more.
+void Standby::refuse_overdue()
+{
+    const std::chrono::seconds limit = core_.settings.pool->request_queue_timeout;
+    if (limit == 0s || core_.idle.queued() == 0) {
+        return;
+    }
+    const auto oldest = std::chrono::steady_clock::now() - limit;
+    std::vector<Job*> overdue;
+    core_.idle.remove_if([&](const Job* job) { return job->request.accepted < oldest; },
+                         [&](Job* job) { overdue.push_back(job); });
+    for (Job* job : overdue) {
+        core_.board.counters().rejected.fetch_add(1);
+        reader_.refuse(job, 503, "Service Unavailable");
     }
 }
 
