@@ -139,14 +139,15 @@ Job* Context::next_job()
 {
     for (;;) {
         Job* job = nullptr;
-        if (!core_.wounded.load(std::memory_order_relaxed) && core_.idle.pop(job)) {
+        const bool wounded = core_.wounded.load(std::memory_order_relaxed);
+        if (!wounded && core_.idle.pop(job)) {
             reader_.announce_work();
             if (core_.accept_paused.load(std::memory_order_relaxed)) {
                 core_.call_standby();
             }
             return job;
         }
-        if (core_.idle.stopping()) {
+        if (wounded || core_.idle.stopping()) {
             core_.ready.notify(); // the next waiter is to see it too
             return nullptr;
         }
@@ -169,6 +170,10 @@ Job* Context::next_job()
             awake_since_us_ = after;
         }
         job = reader_.on_event(event);
+        if (job != nullptr && core_.wounded.load(std::memory_order_relaxed)) {
+            reader_.queue(job); // RULES 16: it goes to the successor
+            continue;
+        }
         if (job != nullptr) {
             reader_.announce_work();
             return job;

@@ -46,9 +46,7 @@ void Reader::announce_work()
         return;
     }
     announced_ = true;
-    if (core_.idle.taking_work() == Idle::Notify::standby) {
-        core_.call_standby();
-    }
+    core_.wake(core_.idle.taking_work());
 }
 
 Job* Reader::new_job()
@@ -165,9 +163,15 @@ Job* Reader::accept_all(std::uint32_t listener)
 
 bool Reader::ensure_registered(Session& session)
 {
-    Registration expected = Registration::none;
-    if (!session.registration.compare_exchange_strong(expected, Registration::registering)) {
-        return true;
+    for (;;) {
+        Registration seen = Registration::none;
+        if (session.registration.compare_exchange_strong(seen, Registration::registering)) {
+            break;
+        }
+        if (seen != Registration::registering) {
+            return true;
+        }
+        // The standby thread's sweep is looking at it, a few instructions, and may have meant the connection before.
     }
     const bool added = core_.ready.add_session(session.fd.get(), session.index, session.read_right.generation());
     session.registration.store(added ? Registration::registered : Registration::none);
@@ -416,16 +420,17 @@ void Reader::end_without_running(Session& session, std::uint16_t id)
 Job* Reader::request_ended(Session& session, bool keep)
 {
     const std::uint32_t generation = session.read_right.generation();
-    if (session.registration.load() == Registration::none) {
-        Registration expected = Registration::none;
-        if (session.registration.compare_exchange_strong(expected, Registration::closed)) {
+    for (;;) {
+        Registration seen = Registration::none;
+        if (session.registration.compare_exchange_strong(seen, Registration::closed)) {
             session.busy.store(false);
             close(session); // never was in the ready set: both rights are ours
             return nullptr;
         }
-    }
-    while (session.registration.load() == Registration::registering) {
-        // the standby thread's sweep is adding it: a few instructions
+        if (seen != Registration::registering) {
+            break;
+        }
+        // the standby thread's sweep is adding it, or finds that it meant another: a few instructions
     }
     // From `ended` on a reader may close the session, and its place may be another connection's: what is to be said is
     // said before, and later only the generation tells.

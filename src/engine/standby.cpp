@@ -213,7 +213,7 @@ void Standby::watch_ready_set()
 
 void Standby::on_ready_set()
 {
-    while (core_.idle.every_context_is_busy() || wounded_) {
+    while (core_.idle.every_context_is_busy()) {
         const Event event = core_.ready.wait(0);
         if (event.kind == Event::Kind::none) {
             watch_ready_set();
@@ -303,8 +303,26 @@ void Standby::sweep()
     if (core_.accept_paused.load() && core_.idle.queued() < core_.settings.queue_limit) {
         resume_accepting(); // also after EMFILE, which ends without telling
     }
+    refuse_overdue();
     if (core_.draining.load()) {
         continue_drain();
+    }
+}
+
+// request_queue_timeout: who has waited so long gets 503 instead of an answer nobody waits for any more.
+void Standby::refuse_overdue()
+{
+    const std::chrono::seconds limit = core_.settings.pool->request_queue_timeout;
+    if (limit == 0s || core_.idle.queued() == 0) {
+        return;
+    }
+    const auto oldest = std::chrono::steady_clock::now() - limit;
+    std::vector<Job*> overdue;
+    core_.idle.remove_if([&](const Job* job) { return job->request.accepted < oldest; },
+                         [&](Job* job) { overdue.push_back(job); });
+    for (Job* job : overdue) {
+        core_.board.counters().rejected.fetch_add(1);
+        reader_.refuse(job, 503, "Service Unavailable");
     }
 }
 
@@ -332,19 +350,19 @@ void Standby::register_long_runner(Context& context)
 
 // ------------------------------------------------------------------------------------------------------------ crashes
 
-// RULES 16: no further request starts here; this thread alone watches the ready set until a successor takes over.
+// RULES 16: no further request starts here. The contexts leave, and this thread alone watches the ready set once they
+// have: before, it would take the event that tells a waiter to go.
 void Standby::become_wounded()
 {
-    for (const auto& context : contexts_) {
-        if (context->crash_report().signal.load() != 0) {
-            care_for_crashed(*context);
-        }
-    }
     if (!wounded_) {
         wounded_ = true;
         core_.idle.stop();
         core_.ready.notify();
-        watch_ready_set();
+    }
+    for (const auto& context : contexts_) {
+        if (context->crash_report().signal.load() != 0) {
+            care_for_crashed(*context);
+        }
     }
 }
 

@@ -56,13 +56,14 @@ public:
 
     void stop_waiting() { waiters_.fetch_add(-1u); }
 
-    // A context (no longer counted as waiter) is about to be busy: somebody must watch the ready set.
+    // A context (no longer counted as waiter) is about to be busy: somebody must watch the ready set. Several pushes may
+    // have reached it as one event, so it also passes on what is still queued.
     Notify taking_work()
     {
-        if (waiters_.load() != 0 || wake_one_cold()) {
-            return Notify::nobody;
+        if (waiters_.load() != 0) {
+            return queued_.load() != 0 ? Notify::waiter : Notify::nobody;
         }
-        return Notify::standby;
+        return wake_one_cold() ? Notify::nobody : Notify::standby;
     }
 
     // False: the queue is full.

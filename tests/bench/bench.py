@@ -329,8 +329,8 @@ def status(bench):
                                         stdout=subprocess.DEVNULL)
                 try:
                     time.sleep(0.3)
-                    result = subject.load('hello.php', '-c', 1, '-t', 0.6, '--any-body', '-p', 'SCRIPT_NAME=/status',
-                                          '-p', 'REQUEST_URI=/status')
+                    result = subject.load('hello.php', '-c', 1, '-i', 10, '-t', 1, '--any-body',
+                                          '-p', 'SCRIPT_NAME=/status', '-p', 'REQUEST_URI=/status')
                 finally:
                     busy.wait()
             none = result['requests'] == 0

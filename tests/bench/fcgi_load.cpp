@@ -11,6 +11,7 @@
 #include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -46,6 +47,22 @@ Nanoseconds now() noexcept
     return t.tv_sec * kSecond + t.tv_nsec;
 }
 
+// With the shortest slice (Linux 6.12), or what is measured is how long this process waits for a core.
+void run_soon_after_waking() noexcept
+{
+    struct {
+        std::uint32_t size, policy;
+        std::uint64_t flags;
+        std::int32_t nice;
+        std::uint32_t priority;
+        std::uint64_t runtime, deadline, period;
+    } attributes{};
+    if (::syscall(SYS_sched_getattr, 0, &attributes, sizeof attributes, 0) == 0) {
+        attributes.runtime = 100'000;
+        ::syscall(SYS_sched_setattr, 0, &attributes, 0);
+    }
+}
+
 [[noreturn]] void die(const char* what)
 {
     std::fprintf(stderr, "fcgi_load: %s: %s\n", what, std::strerror(errno));
@@ -65,6 +82,7 @@ constexpr char kUsage[] =
     "  -a, --any-body        bodies may differ; only the status is checked\n"
     "  -b, --post=BYTES      POST with a body of so many bytes\n"
     "  -p, --param=NAME=VAL  sets, or with an empty value removes, a parameter; may be repeated\n"
+    "  -i, --interval=MS     pause between two requests; one client only\n"
     "  -H, --hold            one request on each kept connection, then hold all idle until end of file on stdin\n"
     "  -j, --json            one line of JSON instead of text\n";
 
@@ -79,6 +97,7 @@ struct Options {
     bool any_body = false;
     std::size_t post_bytes = 0;
     std::vector<std::pair<std::string, std::string>> params;
+    unsigned interval_ms = 0;
     bool hold = false;
     bool json = false;
 };
@@ -96,10 +115,11 @@ Options parse_options(int argc, char** argv)
         {"requests", required_argument, nullptr, 'n'}, {"seconds", required_argument, nullptr, 't'},
         {"expect", required_argument, nullptr, 'e'},  {"any-body", no_argument, nullptr, 'a'},
         {"post", required_argument, nullptr, 'b'},    {"param", required_argument, nullptr, 'p'},
+        {"interval", required_argument, nullptr, 'i'},
         {"hold", no_argument, nullptr, 'H'},          {"json", no_argument, nullptr, 'j'},
         {"help", no_argument, nullptr, 'h'},          {}};
     Options options;
-    for (int c; (c = ::getopt_long(argc, argv, "c:kn:t:e:ab:p:Hjh", kLong, nullptr)) != -1;) {
+    for (int c; (c = ::getopt_long(argc, argv, "c:kn:t:e:ab:p:i:Hjh", kLong, nullptr)) != -1;) {
         const std::string_view text = optarg != nullptr ? optarg : "";
         switch (c) {
             case 'c': options.clients = static_cast<unsigned>(std::strtoul(optarg, nullptr, 10)); break;
@@ -117,14 +137,16 @@ Options parse_options(int argc, char** argv)
                 options.params.emplace_back(text.substr(0, equals), text.substr(equals + 1));
                 break;
             }
+            case 'i': options.interval_ms = static_cast<unsigned>(std::strtoul(optarg, nullptr, 10)); break;
             case 'H': options.hold = options.keep = true; break;
             case 'j': options.json = true; break;
             case 'h': usage(0);
             default: usage(2);
         }
     }
-    if (argc - optind != 2 || options.clients == 0 || options.clients > kMaxClients || options.requests == 0 ||
-        options.requests > kMaxRequests || options.seconds < 0 || options.seconds > kMaxSeconds) {
+    const bool paused_alone = options.interval_ms == 0 || (options.interval_ms <= 1000 && options.clients == 1);
+    if (argc - optind != 2 || !paused_alone || options.clients == 0 || options.clients > kMaxClients ||
+        options.requests == 0 || options.requests > kMaxRequests || options.seconds < 0 || options.seconds > kMaxSeconds) {
         usage(2);
     }
     options.address = argv[optind];
@@ -523,6 +545,10 @@ void Load::answered(unsigned index)
         return;
     }
     if (!options_.hold) {
+        if (options_.interval_ms != 0) {
+            ::usleep(options_.interval_ms * 1000);
+            now_ = now();
+        }
         start(index);
     }
 }
@@ -722,6 +748,9 @@ int main(int argc, char** argv)
     ::getrlimit(RLIMIT_NOFILE, &files);
     files.rlim_cur = files.rlim_max;
     ::setrlimit(RLIMIT_NOFILE, &files);
+    if (options.interval_ms != 0) {
+        run_soon_after_waking();
+    }
     Load load(options);
     load.run();
     if (options.hold) {

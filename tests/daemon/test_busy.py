@@ -214,6 +214,20 @@ class Full(Busy):
         for connection in held:
             self.assertBody(connection.read_response(), 'released')
 
+    @ftm_only('php-fpm has no queue of its own')
+    def test_queue_timeout_answers_503_while_all_are_busy(self):
+        self.server.stop()
+        self.server = self.serve([Pool(children=self.CHILDREN, settings={'request_queue_timeout': '1s'})])
+        self.setUp_paths()
+        held = self.occupy()
+        hello = self.server.script('hello.php', '<?php echo "hello";')
+        waiting = self.idle(fcgi.whole_request(fcgi.script_params(hello)), 3)
+        for connection in waiting:
+            self.assertEqual(connection.read_response(timeout=10).status, 503)
+        self.release()
+        for connection in held:
+            self.assertBody(connection.read_response(), 'released')
+
     def setUp_paths(self):
         self.go = os.path.join(self.server.tmp, 'go')
         self.marks = os.path.join(self.server.tmp, 'marks')

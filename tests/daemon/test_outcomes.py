@@ -181,6 +181,33 @@ class TimeLimit(DaemonTest):
     def test_limit_is_off(self):
         self.assertBody(self.server.run('set_time_limit(0); $t = microtime(true); while (microtime(true) - $t < 1.5); echo "done";'), 'done')
 
+    def test_what_a_request_left_of_its_time_does_not_end_the_next(self):
+        """A context keeps its timer and does not stop it between requests."""
+        self.server.stop()
+        server = self.serve([Pool(children=1)], ini={'max_execution_time': '1'})
+        work = '<?php $t = hrtime(true); while (hrtime(true) - $t < %s * 1e9); echo "worked";'
+        short, long = server.script('short.php', work % '0.7'), server.script('long.php', work % '1.5')
+        for _ in range(3):
+            self.assertBody(server.get(short), 'worked')
+        spin = server.script('spin.php', '<?php while (true) { $y = sha1("z"); }')
+        self.assertIn(b'Maximum execution time', server.get(spin).stderr)
+        self.assertBody(server.get(short), 'worked')
+        # last: php-fpm keeps the value for the child's later requests
+        self.assertBody(server.get(long, PHP_VALUE='max_execution_time=0'), 'worked')
+
+    def test_a_longer_limit_right_after_a_shorter_one(self):
+        """php-ftm leaves a timer that was just set as it is, and adds to it when it runs out."""
+        self.server.stop()
+        server = self.serve([Pool(children=1)], ini={'max_execution_time': '1', 'max_input_time': '60'})
+        short = server.script('short.php', '<?php echo "short";')
+        spin = server.script('spin.php', '<?php while (true) { $y = sha1("z"); }')
+        for limit in (1, 2, 1, 3):
+            self.assertBody(server.get(short, PHP_VALUE='max_execution_time=1'), 'short')
+            began = time.monotonic()
+            response = server.get(spin, PHP_VALUE=f'max_execution_time={limit}', timeout=60)
+            self.assertRegex(response.stderr, rf'Maximum execution time of {limit} second'.encode())
+            self.assertGreater(time.monotonic() - began, limit - 0.1)
+
     def test_loop_in_a_library_call(self):
         """The timer only marks the request; it ends when the call returns.  php-fpm kills the child after hard_timeout."""
         response = self.server.run('$x = str_repeat("a", 200000); for ($i = 0; $i < 100000; $i++) { $y = strrev($x); $z = md5($y); }')
