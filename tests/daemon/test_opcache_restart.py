@@ -68,7 +68,7 @@ class OpcacheRestart(DaemonTest):
     @time_limit(300)
     def test_resets_under_32_clients_lose_nothing(self):
         server = self.make(children=8 if is_ftm() else 40)
-        with Load(server.pool().address, make=self.make_request(server), clients=32, seconds=SECONDS + 60, pause=0.005) as load:
+        with Load(server.pool().address, make=self.make_request(server), clients=32, seconds=SECONDS + 60, requests=10_000_000, pause=0.005) as load:
             stop = time.monotonic() + SECONDS
             resets = 0
             while time.monotonic() < stop:
