@@ -21,6 +21,10 @@ extern "C" int __open64_2(const char* path, int flags);
 extern "C" int __openat_2(int directory, const char* path, int flags);
 extern "C" int __openat64_2(int directory, const char* path, int flags);
 
+// glibc keeps the conversion of a stream with a character set for ever.
+extern "C" const char* __lsan_default_suppressions();
+extern "C" const char* __lsan_default_suppressions() { return "leak:__gconv_lookup_cache\n"; }
+
 namespace ftm::net {
 namespace {
 
