@@ -15,12 +15,19 @@ def tool(*names):
             path = os.path.join(folder, name)
             if os.access(path, os.X_OK):
                 return path
-    raise FileNotFoundError(names[0] + ' is not installed (package mariadb-server)')
+    raise FileNotFoundError(names[0] + ' is not installed (package mariadb-server-core)')
 
 
 def owner():
-    """Root may not run it; then it is the user mysql."""
-    return pwd.getpwnam('mysql') if os.geteuid() == 0 else None
+    """Root may not run it; then it is mysql, or whoever runs the pools where only the program is installed."""
+    if os.geteuid() != 0:
+        return None
+    for name in ('mysql', os.environ.get('FTM_POOL_USER', 'www-data'), 'nobody'):
+        try:
+            return pwd.getpwnam(name)
+        except KeyError:
+            pass
+    raise RuntimeError('no user to run MariaDB as')
 
 
 class MariaDb:
@@ -39,7 +46,7 @@ class MariaDb:
         if user:
             os.chown(self.data, user.pw_uid, user.pw_gid)
         done = subprocess.run([tool('mariadb-install-db', 'mysql_install_db'), '--no-defaults', '--datadir=' + self.data, '--skip-test-db', '--auth-root-authentication-method=socket',
-                               '--innodb-log-file-size=16M', *(['--user=mysql'] if user else [])], capture_output=True, text=True, stdin=subprocess.DEVNULL)
+                               '--innodb-log-file-size=16M', *(['--user=' + user.pw_name] if user else [])], capture_output=True, text=True, stdin=subprocess.DEVNULL)
         if done.returncode:
             raise RuntimeError('mariadb-install-db: ' + done.stdout[-1000:] + done.stderr[-1000:])
         return self
@@ -57,7 +64,7 @@ class MariaDb:
             os.chown(folder, owner().pw_uid, owner().pw_gid)
         arguments = [tool('mariadbd', 'mysqld'), *self.OPTIONS, '--datadir=' + self.data, '--socket=' + self.socket, '--pid-file=' + self.socket + '.pid']
         if owner():
-            arguments.append('--user=mysql')
+            arguments.append('--user=' + owner().pw_name)
         if init:
             path = self.data + '.sql'
             with open(path, 'w') as f:

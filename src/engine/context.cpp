@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "base/check.hpp"
+#include "engine/clock.hpp"
 #include "ftm_engine.h"
 #include "observe/log.hpp"
 #include "php/context_environment.hpp"
@@ -22,12 +23,6 @@ namespace {
 constexpr std::size_t kStack = std::size_t{8} << 20;
 constexpr std::int64_t kYieldAfterUs = 1000;
 constexpr std::int64_t kSleptUs = 50;
-
-std::int64_t now_us() noexcept
-{
-    return std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now().time_since_epoch())
-        .count();
-}
 
 // Working directory, umask and root of the thread's own. Container seccomp profiles may deny it: said once.
 void own_file_system_attributes()
@@ -139,14 +134,15 @@ Job* Context::next_job()
 {
     for (;;) {
         Job* job = nullptr;
-        if (!core_.wounded.load(std::memory_order_relaxed) && core_.idle.pop(job)) {
+        const bool wounded = core_.wounded.load(std::memory_order_relaxed);
+        if (!wounded && core_.idle.pop(job)) {
             reader_.announce_work();
             if (core_.accept_paused.load(std::memory_order_relaxed)) {
                 core_.call_standby();
             }
             return job;
         }
-        if (core_.idle.stopping()) {
+        if (wounded || core_.idle.stopping()) {
             core_.ready.notify(); // the next waiter is to see it too
             return nullptr;
         }
@@ -170,6 +166,10 @@ Job* Context::next_job()
             awake_since_us_ = after;
         }
         job = reader_.on_event(event);
+        if (job != nullptr && core_.wounded.load(std::memory_order_relaxed)) {
+            reader_.queue(job); // RULES 16: it goes to the successor
+            continue;
+        }
         if (job != nullptr) {
             reader_.announce_work();
             return job;

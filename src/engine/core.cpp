@@ -49,12 +49,17 @@ bool Core::queue(Job* job)
         board.counters().rejected.fetch_add(1, std::memory_order_relaxed);
         return false;
     }
+    wake(notify);
+    return true;
+}
+
+void Core::wake(Idle::Notify notify) noexcept
+{
     if (notify == Idle::Notify::waiter) {
         ready.notify();
     } else if (notify == Idle::Notify::standby) {
         call_standby();
     }
-    return true;
 }
 
 void Core::call_standby() noexcept

@@ -78,6 +78,8 @@ public:
 
     // Puts a job into the queue and wakes whoever shall run it. False: the queue is full. Any thread.
     bool queue(Job* job);
+    // Does what the idle protocol asks for. Any thread.
+    void wake(Idle::Notify notify) noexcept;
     // Wakes the standby thread; coalesced. Any thread.
     void call_standby() noexcept;
     // The standby thread shall wait for EPOLLOUT on this session. Any thread.

@@ -1,17 +1,7 @@
+// The standby thread's loop: the host's messages, and the ready set while every context is busy.
 #include "engine/standby.hpp"
 
-#include <execinfo.h>
-#include <sys/epoll.h>
 #include <unistd.h>
-
-#include <cerrno>
-#include <cstdlib>
-#include <cstring>
-
-#include "base/check.hpp"
-#include "engine/hand_over.hpp"
-#include "net/listener.hpp"
-#include "observe/log.hpp"
 
 namespace ftm::engine {
 namespace {
@@ -21,16 +11,6 @@ using Wait = asio::posix::stream_descriptor;
 
 // Contexts that are all busy for less than this need no help; status and ping may wait so long.
 constexpr auto kLookAfter = 1ms;
-constexpr auto kSweep = 50ms;
-constexpr auto kIdleSweep = 500ms;
-constexpr auto kRetryAccept = 100ms;
-constexpr std::int64_t kLongRunnerUs = 50'000;
-
-std::int64_t now_us() noexcept
-{
-    return std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now().time_since_epoch())
-        .count();
-}
 
 }  // namespace
 
@@ -70,8 +50,6 @@ int Standby::run()
     }
     return 0;
 }
-
-// ------------------------------------------------------------------------------------------------------------- host
 
 void Standby::wait_for_host()
 {
@@ -148,8 +126,6 @@ void Standby::tell_ready_once()
     }
 }
 
-// -------------------------------------------------------------------------------- the ready set while all are busy
-
 void Standby::wait_for_calls()
 {
     called_.async_wait(Wait::wait_read, [this](const ErrorCode& error) {
@@ -213,7 +189,7 @@ void Standby::watch_ready_set()
 
 void Standby::on_ready_set()
 {
-    while (core_.idle.every_context_is_busy() || wounded_) {
+    while (core_.idle.every_context_is_busy()) {
         const Event event = core_.ready.wait(0);
         if (event.kind == Event::Kind::none) {
             watch_ready_set();
@@ -235,302 +211,6 @@ void Standby::resume_accepting()
     core_.accept_paused.store(false);
     for (std::uint32_t i = 0; i < core_.listeners.size() && core_.accepting.load(); ++i) {
         core_.ready.rearm_listener(core_.listeners[i].fd.get(), i);
-    }
-}
-
-// ------------------------------------------------------------------------------------------------------------ output
-
-void Standby::wait_for_writers()
-{
-    writers_.async_wait(Wait::wait_read, [this](const ErrorCode& error) {
-        if (error) {
-            return;
-        }
-        on_writers();
-        if (!stopping_) {
-            wait_for_writers();
-        }
-    });
-}
-
-void Standby::on_writers()
-{
-    epoll_event events[64];
-    const int n = ::epoll_wait(core_.writers.get(), events, 64, 0);
-    for (int i = 0; i < n; ++i) {
-        const auto index = static_cast<std::uint32_t>(events[i].data.u64);
-        const auto generation = static_cast<std::uint32_t>(events[i].data.u64 >> 32);
-        Session& session = core_.sessions.at(index);
-        if (session.read_right.generation() != generation) {
-            continue;
-        }
-        if (session.output.drain(session.fd.get()) == net::SendResult::queued) {
-            core_.watch_writes(session);
-        } else if (session.close_wanted.load() &&
-                   session.read_right.take(generation) == net::ReadRight::Take::taken) {
-            reader_.close(session);
-        }
-    }
-}
-
-// ------------------------------------------------------------------------------------------------------------- sweep
-
-void Standby::schedule_sweep()
-{
-    bool busy = core_.draining.load() || wounded_;
-    for (const auto& context : contexts_) {
-        busy = busy || context->running() != 0;
-    }
-    sweep_timer_.expires_after(busy ? std::chrono::milliseconds(kSweep) : std::chrono::milliseconds(kIdleSweep));
-    sweep_timer_.async_wait([this](const ErrorCode& error) {
-        if (error) {
-            return;
-        }
-        sweep();
-        if (!stopping_) {
-            schedule_sweep();
-        }
-    });
-}
-
-void Standby::sweep()
-{
-    for (const auto& context : contexts_) {
-        if (context->crash_report().signal.load() == 0) {
-            register_long_runner(*context);
-        }
-    }
-    if (core_.accept_paused.load() && core_.idle.queued() < core_.settings.queue_limit) {
-        resume_accepting(); // also after EMFILE, which ends without telling
-    }
-    if (core_.draining.load()) {
-        continue_drain();
-    }
-}
-
-// RULES 3: its connection is not in the ready set, so nobody would see the client go.
-void Standby::register_long_runner(Context& context)
-{
-    const std::uint64_t running = context.running();
-    if (running == 0 || now_us() - context.running_since_us() < kLongRunnerUs) {
-        return;
-    }
-    Session& session = core_.sessions.at(static_cast<std::uint32_t>(running) - 1);
-    Registration expected = Registration::none;
-    if (!session.registration.compare_exchange_strong(expected, Registration::registering)) {
-        return;
-    }
-    const std::uint32_t generation = session.read_right.generation();
-    const bool ours = generation == static_cast<std::uint32_t>(running >> 32);
-    if (!ours || !core_.ready.add_session(session.fd.get(), session.index, generation)) {
-        session.registration.store(Registration::none);
-        return;
-    }
-    session.registration.store(Registration::registered);
-    reader_.queue(reader_.read(session, 0));
-}
-
-// ------------------------------------------------------------------------------------------------------------ crashes
-
-// RULES 16: no further request starts here; this thread alone watches the ready set until a successor takes over.
-void Standby::become_wounded()
-{
-    for (const auto& context : contexts_) {
-        if (context->crash_report().signal.load() != 0) {
-            care_for_crashed(*context);
-        }
-    }
-    if (!wounded_) {
-        wounded_ = true;
-        core_.idle.stop();
-        core_.ready.notify();
-        watch_ready_set();
-    }
-}
-
-void Standby::care_for_crashed(Context& context)
-{
-    if (crash_seen_[context.number()]) {
-        return;
-    }
-    crash_seen_[context.number()] = true;
-    CrashReport& report = context.crash_report();
-    core_.board.counters().crashes.fetch_add(1);
-
-    observe::Slot* slot = context.slot();
-    std::string script = slot != nullptr ? slot->text.script : "";
-    if (slot != nullptr) {
-        slot->state.store(static_cast<std::uint32_t>(observe::SlotState::crashed));
-    }
-    observe::log(observe::Level::warning, "[pool %s] child %d, script '%s' crashed on signal %d (%s) in context %u",
-                 core_.settings.pool->name.c_str(), ::getpid(), script.c_str(), report.signal.load(),
-                 ::strsignal(report.signal.load()), context.number());
-
-    answer_for(context);
-    // Unwinding happens in the wounded thread; it may hang, so give it a little and take what is there.
-    for (int i = 0; i < 20 && report.frame_count.load() == 0; ++i) {
-        ::usleep(1000);
-    }
-    if (const int frames = report.frame_count.load(); frames > 0) {
-        char** symbols = ::backtrace_symbols(report.frames, frames);
-        for (int i = 0; symbols != nullptr && i < frames; ++i) {
-            observe::log(observe::Level::warning, "[pool %s] child %d backtrace #%d %s",
-                         core_.settings.pool->name.c_str(), ::getpid(), i, symbols[i]);
-        }
-        std::free(symbols);
-    }
-}
-
-// The crashed request's client: 500 if nothing was sent yet, else a closed connection.
-void Standby::answer_for(Context& context)
-{
-    Session* session = context.responder().abandoned_session();
-    if (session == nullptr) {
-        return;
-    }
-    const std::uint32_t holder = context.number() + 1;
-    if (session->output.holder() == holder) { // in the middle of a burst
-        session->output.set_gone();
-        session->output.seize();
-    } else if (!context.responder().anything_sent()) {
-        reader_.send_error(*session, session->open_id.load(), 500, "Internal Server Error");
-    }
-    reader_.request_ended(*session, false);
-}
-
-// ---------------------------------------------------------------------------------------------- hand-over and drain
-
-void Standby::add_predecessor(UniqueFd channel)
-{
-    predecessors_.emplace_back(io_, std::move(channel));
-    wait_for(predecessors_.back());
-}
-
-void Standby::wait_for(Predecessor& predecessor)
-{
-    predecessor.descriptor.async_wait(Wait::wait_read, [this, &predecessor](const ErrorCode& error) {
-        if (error) {
-            return;
-        }
-        for (;;) {
-            Message message;
-            const Channel::Receive got = predecessor.channel.receive(message);
-            if (got == Channel::Receive::nothing) {
-                wait_for(predecessor);
-                return;
-            }
-            if (got == Channel::Receive::closed) {
-                predecessor.descriptor.release();
-                predecessors_.remove_if([&](const Predecessor& p) { return &p == &predecessor; });
-                return;
-            }
-            if (message.kind == Message::Kind::connection) {
-                on_connection(message);
-            }
-        }
-    });
-}
-
-void Standby::on_connection(Message& message)
-{
-    Session* session = core_.sessions.acquire();
-    if (session == nullptr) {
-        return;
-    }
-    std::unique_ptr<Job> whole;
-    if (!receive_session(message, *session, whole)) {
-        observe::log(observe::Level::warning, "[pool %s] a connection could not be taken over",
-                     core_.settings.pool->name.c_str());
-        session->registration.store(Registration::closed);
-        session->fd.reset();
-        core_.sessions.release(*session);
-        return;
-    }
-    reader_.adopted(*session, whole.release());
-}
-
-void Standby::begin_drain(std::chrono::milliseconds deadline)
-{
-    if (core_.draining.exchange(true)) {
-        return;
-    }
-    leave_listeners();
-    drain_timer_.expires_after(deadline);
-    drain_timer_.async_wait([this](const ErrorCode& error) {
-        if (!error) {
-            observe::log(observe::Level::warning, "[pool %s] child %d still serves %u connections at the end of its time",
-                         core_.settings.pool->name.c_str(), ::getpid(), core_.sessions.open());
-            release_parked();
-            if (!wounded_) {
-                ::_exit(0);
-            }
-        }
-    });
-    continue_drain();
-}
-
-// RULES 6: out of the set first, then accept what had already been given to us.
-void Standby::leave_listeners()
-{
-    if (!core_.accepting.exchange(false)) {
-        return;
-    }
-    for (std::uint32_t i = 0; i < core_.listeners.size(); ++i) {
-        core_.ready.remove(core_.listeners[i].fd.get());
-    }
-}
-
-// Everything that is not being answered leaves; what is, follows after its END_REQUEST.
-void Standby::continue_drain()
-{
-    const bool to_successor = [this] {
-        const std::lock_guard lock(core_.hand_over_mutex);
-        return core_.successor.valid();
-    }();
-    if (wounded_ && to_successor) {
-        std::vector<Job*> queued;
-        for (Job* job = nullptr; core_.idle.pop(job);) {
-            queued.push_back(job);
-        }
-        for (Job* job : queued) {
-            if (!reader_.hand_over_queued(job)) {
-                reader_.queue(job); // the next sweep tries again
-            }
-        }
-    }
-    for (std::uint32_t i = 0; i < core_.sessions.created(); ++i) {
-        Session& session = core_.sessions.at(i);
-        if (session.registration.load() != Registration::registered ||
-            (session.busy.load() && !session.ended.load())) {
-            continue;
-        }
-        const std::uint32_t generation = session.read_right.generation();
-        if (session.read_right.take(generation) != net::ReadRight::Take::taken) {
-            continue;
-        }
-        reader_.queue(reader_.leave(session, to_successor));
-    }
-    maybe_finish();
-}
-
-void Standby::maybe_finish()
-{
-    bool busy = core_.idle.queued() != 0;
-    for (const auto& context : contexts_) {
-        busy = busy || (context->running() != 0 && context->crash_report().signal.load() == 0);
-    }
-    if (busy || core_.sessions.open() != 0 || !predecessors_.empty()) {
-        return;
-    }
-    if (wounded_) {
-        release_parked(); // every neighbour has finished: now the fault may end the process
-        return;
-    }
-    core_.idle.stop();
-    core_.ready.notify();
-    if (core_.live_contexts.load() == 0) {
-        stopping_ = true;
-        io_.stop();
     }
 }
 

@@ -36,6 +36,7 @@ private:
     void on_writers();
     void sweep();
     void schedule_sweep();
+    void refuse_overdue();
     void register_long_runner(Context& context);
     void become_wounded();
     void care_for_crashed(Context& context);

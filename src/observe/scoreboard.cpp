@@ -100,6 +100,9 @@ Slot* Scoreboard::acquire()
             s.requests.store(0);
             s.accepted_us.store(0);
             s.duration_us.store(0);
+            s.cpu_us.store(0);
+            s.content_length.store(0);
+            s.memory_peak.store(0);
             set_text(s, {}, {}, {}, {}, {});
             s.state.store(static_cast<std::uint32_t>(SlotState::idle));
             return &s;

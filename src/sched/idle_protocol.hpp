@@ -59,15 +59,20 @@ public:
     // A cold context's sleep is over.
     void woken() { coming_.fetch_add(-1u); }
 
-    // A context (no longer counted as waiter) is about to be busy: somebody must watch the ready set. One that has been
-    // woken and not yet run will, or take work and ask again: on a loaded machine it may take milliseconds to come,
-    // and each request of that time would wake another one, until all have been used and none has stayed cold.
+    // A context (no longer counted as waiter) is about to be busy: somebody must watch the ready set. Several pushes may
+    // have reached it as one event, so it also passes on what is still queued. A context that has been woken and not
+    // yet run will watch, or take work and ask again: on a loaded machine it may take milliseconds to come, and each
+    // request of that time would wake another one, until all have been used and none has stayed cold.
     Notify taking_work()
     {
-        if (waiters_.load() != 0 || coming_.load() != 0 || wake_one_cold()) {
+        const bool queued = queued_.load() != 0;
+        if (waiters_.load() != 0) {
+            return queued ? Notify::waiter : Notify::nobody;
+        }
+        if (coming_.load() != 0 && !queued) {
             return Notify::nobody;
         }
-        return Notify::standby;
+        return wake_one_cold() ? Notify::nobody : Notify::standby;
     }
 
     // False: the queue is full.

@@ -5,7 +5,7 @@ import re
 import time
 
 from ftm import fcgi, proc
-from ftm.case import DaemonTest, Pool, ftm_only, sanitized
+from ftm.case import DaemonTest, Pool, ftm_only, sanitized, sanitizer_threads
 from ftm.load import ECHO, KeptFlood, Load, echo_request
 
 HOLD = '<?php touch($_GET["f"] . getmypid() . uniqid("", true)); for ($i = 0; $i < 3000 && !file_exists($_GET["go"]); $i++) { usleep(5000); clearstatcache(); } echo "released";'
@@ -214,6 +214,20 @@ class Full(Busy):
         for connection in held:
             self.assertBody(connection.read_response(), 'released')
 
+    @ftm_only('php-fpm has no queue of its own')
+    def test_queue_timeout_answers_503_while_all_are_busy(self):
+        self.server.stop()
+        self.server = self.serve([Pool(children=self.CHILDREN, settings={'request_queue_timeout': '1s'})])
+        self.setUp_paths()
+        held = self.occupy()
+        hello = self.server.script('hello.php', '<?php echo "hello";')
+        waiting = self.idle(fcgi.whole_request(fcgi.script_params(hello)), 3)
+        for connection in waiting:
+            self.assertEqual(connection.read_response(timeout=10).status, 503)
+        self.release()
+        for connection in held:
+            self.assertBody(connection.read_response(), 'released')
+
     def setUp_paths(self):
         self.go = os.path.join(self.server.tmp, 'go')
         self.marks = os.path.join(self.server.tmp, 'marks')
@@ -265,7 +279,7 @@ class Shared(DaemonTest):
         before = proc.thread_count(pid)
         Load(server.pool().address, script, clients=24, seconds=2).run()
         self.assertEqual(proc.thread_count(pid), before)
-        self.assertLessEqual(before, 6 + 2)
+        self.assertLessEqual(before, 6 + 2 + sanitizer_threads())
 
 
 def server_has_opcache():

@@ -18,6 +18,11 @@ def sanitized():
     return bool(os.environ.get('FTM_SANITIZER'))
 
 
+def sanitizer_threads():
+    """ThreadSanitizer has a thread of its own in the processes it watches."""
+    return 1 if os.environ.get('FTM_SANITIZER') == 'tsan' else 0
+
+
 def ftm_only(reason):
     """Stock php-fpm behaves differently, by design of one of the two; the reason is shown when it is skipped."""
     def mark(test):
@@ -89,5 +94,5 @@ class DaemonTest(unittest.TestCase):
         return Pool(*args, **kwargs)
 
 
-__all__ = ['DaemonTest', 'Pool', 'Server', 'ftm_only', 'stock_only', 'root_only', 'needs_module', 'time_limit', 'is_ftm', 'sanitized',
+__all__ = ['DaemonTest', 'Pool', 'Server', 'ftm_only', 'stock_only', 'root_only', 'needs_module', 'time_limit', 'is_ftm', 'sanitized', 'sanitizer_threads',
            'IS_ROOT', 'server_module']

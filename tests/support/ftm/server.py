@@ -379,7 +379,8 @@ class Server:
         pid = self.pid
         tree = set(proc.descendants(pid)) | {pid} if pid else set()
         for s in proc.everyone():
-            if (s.session in self._sessions or s.pid in tree) and s.state not in 'ZX' and s.pid != os.getpid():
+            mine = s.session in self._sessions or s.pid in tree or self._known.get(s.pid) == s.start
+            if mine and s.state not in 'ZX' and s.pid != os.getpid():
                 result[s.pid] = s
                 self._known[s.pid] = s.start
         return result

@@ -1,0 +1,70 @@
+// Wounded engines and opcache's wish to restart.
+#include "host/host_process.hpp"
+
+#include <fcntl.h>
+#include <list>
+#include <signal.h>
+#include <unistd.h>
+
+#include "engine/crash_handler.hpp"
+#include "observe/log.hpp"
+
+namespace ftm::host {
+
+using observe::Level;
+using observe::log;
+using State = EngineProcess::State;
+
+void Host::on_crash()
+{
+    engine::CrashNote note;
+    while (::read(crash_.read.get(), &note, sizeof note) == static_cast<ssize_t>(sizeof note)) {
+        EngineProcess* engine = find(note.pid);
+        if (engine == nullptr || engine->state == State::wounded) {
+            continue;
+        }
+        const bool was_leaving = engine->expected_to_exit || engine->state == State::draining;
+        engine->state = State::wounded;
+        const auto now = Clock::now();
+        engine->deadline = now + pool_.pm_drain_timeout;
+        if (opcache_lock_ >= 0) {
+            engine->lock_watch_ends = now + kLockWatch;
+            engine->lock_always_held = true;
+        }
+        if (!draining_ && !was_leaving) {
+            start_engine();
+        }
+    }
+}
+
+// RULES 15: a healthy neighbour may hold the write lock for an instant, a dead thread holds it for ever.
+void Host::watch_lock(EngineProcess& engine, Clock::time_point now)
+{
+    struct flock probe{};
+    probe.l_type = F_WRLCK;
+    probe.l_whence = SEEK_SET;
+    probe.l_start = 0;
+    probe.l_len = 1;
+    const bool held = ::fcntl(opcache_lock_, F_GETLK, &probe) == 0 && probe.l_type != F_UNLCK && probe.l_pid == engine.pid;
+    engine.lock_always_held = engine.lock_always_held && held;
+    if (!engine.lock_always_held) {
+        engine.lock_watch_ends.reset();
+    } else if (now >= *engine.lock_watch_ends) {
+        engine.lock_watch_ends.reset();
+        log(Level::warning, "[pool %s] child %d crashed while it wrote to opcache, terminating", pool_.name.c_str(),
+            engine.pid);
+        ::kill(engine.pid, SIGKILL);
+    }
+}
+
+void Host::on_opcache()
+{
+    char bytes[64];
+    while (::read(opcache_.read.get(), bytes, sizeof bytes) > 0) {
+    }
+    if (!draining_) {
+        master_.send(Message::Kind::want_generation);
+    }
+}
+
+}  // namespace ftm::host
