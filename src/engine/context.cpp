@@ -152,6 +152,7 @@ Job* Context::next_job()
                 continue;
             case Idle::Idle::sleep:
                 core_.platform.sleep(number_);
+                core_.idle.woken();
                 awake_since_us_ = now_us();
                 continue;
             case Idle::Idle::wait:
