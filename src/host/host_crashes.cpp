@@ -23,7 +23,6 @@ void Host::on_crash()
         if (engine == nullptr || engine->state == State::wounded) {
             continue;
         }
-        const bool was_leaving = engine->expected_to_exit || engine->state == State::draining;
         engine->state = State::wounded;
         const auto now = Clock::now();
         engine->deadline = now + pool_.pm_drain_timeout;
@@ -31,7 +30,7 @@ void Host::on_crash()
             engine->lock_watch_ends = now + kLockWatch;
             engine->lock_always_held = true;
         }
-        if (!draining_ && !was_leaving) {
+        if (!draining_ && !is_serving()) {
             start_engine();
         }
     }
