@@ -30,8 +30,22 @@ void Host::on_crash()
             engine->lock_watch_ends = now + kLockWatch;
             engine->lock_always_held = true;
         }
+        limit_wounded(now);
         if (!draining_ && !is_serving()) {
             start_engine();
+        }
+    }
+}
+
+// Each wounded engine keeps its threads until its neighbours' requests end. A script that crashes again and again must
+// not fill the machine with them: beyond this many the oldest goes at once.
+void Host::limit_wounded(Clock::time_point now)
+{
+    constexpr int kMaxWounded = 4;
+    int wounded = 0;
+    for (auto engine = engines_.rbegin(); engine != engines_.rend(); ++engine) {
+        if (engine->state == State::wounded && !engine->gave_up && ++wounded > kMaxWounded) {
+            engine->deadline = now;
         }
     }
 }

@@ -52,3 +52,26 @@ class Succession(DaemonTest):
         os.mkdir(place)
         self.poll(lambda: server.workers() and engine not in server.workers(), 10, 'replaced')
         self.assertBody(server.get(hello), 'hello')
+
+    @needs_module('ffi')
+    @time_limit(60)
+    @ftm_only('php-fpm has max_children processes at most')
+    def test_wounded_engines_do_not_pile_up(self):
+        server = self.serve([Pool(children=2)], modules=['ffi'], ini={'ffi.enable': '1'})
+        crash = server.script('crash.php', '<?php FFI::memset(FFI::cast("char *", 0), 0, 1);')
+        slow = server.script('slow.php', '<?php sleep(20); echo "slow";')
+        most = 0
+        waiting = []
+        for _ in range(20):
+            connection = server.connect()
+            connection.send_request(fcgi.script_params(slow))
+            waiting.append(connection)
+            time.sleep(0.03)
+            try:
+                server.get(crash, timeout=5)
+            except fcgi.FcgiError:
+                pass
+            most = max(most, len(server.workers()))
+        for connection in waiting:
+            connection.close()
+        self.assertLessEqual(most, 6)
