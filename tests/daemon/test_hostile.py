@@ -43,3 +43,30 @@ class HostileScript(DaemonTest):
             self.serves(server, hello)
             self.serves(server, hello, 'other')
         self.assertEqual(server.hosts('other'), hosts[1:])
+
+
+class HostilePeer(DaemonTest):
+    SETTINGS = {'ping.path': '/ping', 'pm.status_path': '/status'}
+
+    def spooled(self, server):
+        total = 0
+        for pid in server.workers():
+            for number, what in proc.descriptors(pid).items():
+                if 'deleted' in what and 'memfd' not in what:
+                    try:
+                        total += os.stat(f'/proc/{pid}/fd/{number}').st_blocks * 512
+                    except OSError:
+                        pass
+        return total
+
+    def test_pipelined_request_before_a_half_close_is_answered(self):
+        server = self.serve()
+        slow = server.script('slow.php', '<?php usleep(300000); echo "slow";')
+        hello = server.script('hello.php', HELLO)
+        with server.connect() as connection:
+            connection.send(fcgi.whole_request(fcgi.script_params(slow), flags=fcgi.KEEP_CONN) +
+                            fcgi.whole_request(fcgi.script_params(hello), flags=fcgi.KEEP_CONN))
+            connection.half_close()
+            self.assertBody(connection.read_response(), 'slow')
+            self.assertBody(connection.read_response(), 'hello')
+            self.assertTrue(connection.wait_closed(5))
