@@ -29,7 +29,7 @@ Job* Reader::request_ended(Session& session, bool keep)
         session.close_wanted.store(true);
     }
     session.ended.store(true);
-    if (!keep || session.output.gone() || session.eof.load()) {
+    if (!keep || session.output.gone() || (session.eof.load() && !session.has_pending.load())) {
         close_if_idle(session, generation);
         return nullptr;
     }

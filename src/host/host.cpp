@@ -58,8 +58,9 @@ EngineProcess* Host::find(pid_t pid)
 
 bool Host::is_serving() const
 {
-    return std::any_of(engines_.begin(), engines_.end(),
-                       [](const auto& e) { return e.state == State::ready || e.state == State::starting; });
+    return std::any_of(engines_.begin(), engines_.end(), [](const auto& e) {
+        return e.state == State::starting || (e.state == State::ready && !e.expected_to_exit);
+    });
 }
 
 bool Host::start_php()

@@ -23,7 +23,6 @@ void Host::on_crash()
         if (engine == nullptr || engine->state == State::wounded) {
             continue;
         }
-        const bool was_leaving = engine->expected_to_exit || engine->state == State::draining;
         engine->state = State::wounded;
         const auto now = Clock::now();
         engine->deadline = now + pool_.pm_drain_timeout;
@@ -31,8 +30,22 @@ void Host::on_crash()
             engine->lock_watch_ends = now + kLockWatch;
             engine->lock_always_held = true;
         }
-        if (!draining_ && !was_leaving) {
+        limit_wounded(now);
+        if (!draining_ && !is_serving()) {
             start_engine();
+        }
+    }
+}
+
+// Each wounded engine keeps its threads until its neighbours' requests end. A script that crashes again and again must
+// not fill the machine with them: beyond this many the oldest goes at once.
+void Host::limit_wounded(Clock::time_point now)
+{
+    constexpr int kMaxWounded = 4;
+    int wounded = 0;
+    for (auto engine = engines_.rbegin(); engine != engines_.rend(); ++engine) {
+        if (engine->state == State::wounded && !engine->gave_up && ++wounded > kMaxWounded) {
+            engine->deadline = now;
         }
     }
 }

@@ -80,7 +80,8 @@ void Host::on_engine_message(EngineProcess& engine, Message& message)
 {
     if (message.kind == Message::Kind::engine_ready) {
         on_ready(engine);
-    } else if (message.kind == Message::Kind::want_successor && !draining_) {
+    } else if (message.kind == Message::Kind::want_successor && !draining_ && engine.state == State::ready &&
+               !engine.expected_to_exit) {
         replace(engine);
     }
 }
@@ -104,6 +105,9 @@ void Host::on_ready(EngineProcess& engine)
         if (&old != &engine && (old.state == State::wounded || old.expected_to_exit) && !old.hands_over) {
             auto [for_new, for_old] = Channel::make();
             old.hands_over = true;
+            if (old.state != State::wounded) {
+                old.deadline = Clock::now() + pool_.pm_drain_timeout + kReadyTimeout;
+            }
             engine.channel.send(Message::Kind::take_over, {}, {}, {for_new.fd()});
             old.channel.send(Message::Kind::drain, {std::chrono::milliseconds(pool_.pm_drain_timeout).count()}, {},
                              {for_old.fd()});
@@ -113,8 +117,7 @@ void Host::on_ready(EngineProcess& engine)
 
 void Host::replace(EngineProcess& old)
 {
-    old.expected_to_exit = true;
-    old.deadline = Clock::now() + pool_.pm_drain_timeout + kReadyTimeout;
+    old.expected_to_exit = true; // serves on until its successor can
     start_engine();
 }
 
@@ -125,9 +128,8 @@ void Host::on_exit(EngineProcess& engine, int status)
     master_.send(Message::Kind::engine_exited,
                  {engine.pid, status, lifetime.count(), engine.expected_to_exit || draining_ ? 1 : 0});
     const bool never_ready = engine.state == State::starting;
-    const bool needs_successor = !draining_ && engine.state != State::wounded && !engine.expected_to_exit;
     engines_.remove_if([&](const EngineProcess& e) { return &e == &engine; });
-    if (!needs_successor) {
+    if (draining_ || is_serving() || start_again_) {
         return;
     }
     if (never_ready) {

@@ -39,7 +39,7 @@ void Host::on_master_message(Message& message)
         case Message::Kind::take_over:
             if (!message.fds.empty()) {
                 const auto ready = std::find_if(engines_.begin(), engines_.end(),
-                                                [](const auto& e) { return e.state == State::ready; });
+                                                [](const auto& e) { return e.state == State::ready && !e.expected_to_exit; });
                 if (ready != engines_.end()) {
                     ready->channel.send(Message::Kind::take_over, {}, {}, {message.fds[0].get()});
                 } else {

@@ -44,6 +44,7 @@ private:
     void on_master();
     void on_master_message(Message& message);
     void on_crash();
+    void limit_wounded(Clock::time_point now);
     void on_opcache();
     void on_time();
     void watch_lock(EngineProcess& engine, Clock::time_point now);

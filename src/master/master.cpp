@@ -162,13 +162,12 @@ void Master::become_host(Pool& pool, Channel to_master)
     for (const config::PhpValue& value : pool.config->php_values) {
         host.runtime.values.push_back({value.key, value.value, value.admin});
     }
-    const int board = ::fcntl(pool.board.fd(), F_DUPFD_CLOEXEC, 3);
     const int listener = ::fcntl(pool.listener, F_DUPFD_CLOEXEC, 3);
     const int log_fd = pool.log_write.get();
-    close_others({to_master.fd(), board, listener, log_fd});
+    close_others({to_master.fd(), pool.board.fd(), listener, log_fd});
     observe::Log::instance().set_channel(log_fd);
     host.master = std::move(to_master);
-    host.board = observe::Scoreboard::map(UniqueFd(board));
+    host.board = std::move(pool.board); // mapping it again would mean believing what engines may have written there
     host.listeners.push_back({UniqueFd(listener), net::is_tcp(listener)});
     ::_exit(host::run_host(std::move(host)));
 }
