@@ -55,7 +55,10 @@ class Result(unittest.TestResult):
         note = f' ({skipped[0]})' if skipped and not mine else ''
         self.out.write(f'{word} {test.id()} {took:.2f} s{note}\n')
         for _, text in mine:
-            self.out.write(''.join('     ' + line + '\n' for line in text.rstrip().splitlines()[-60:]))
+            lines = text.rstrip().splitlines()
+            if len(lines) > 130:        # the head of a sanitizer report matters most, and so do the last lines of a log
+                lines = [*lines[:80], f'… {len(lines) - 130} lines …', *lines[-50:]]
+            self.out.write(''.join('     ' + line + '\n' for line in lines))
         if mine and getattr(test, 'logs', ''):
             self.out.write(''.join('     | ' + line + '\n' for line in test.logs.rstrip().splitlines()[-60:]))
         self.out.flush()
