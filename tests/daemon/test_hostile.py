@@ -59,6 +59,21 @@ class HostilePeer(DaemonTest):
                         pass
         return total
 
+    @ftm_only('php-fpm answers ping from a child that waits for its client')
+    def test_unread_answers_of_built_in_pages_do_not_pile_up(self):
+        server = self.serve([Pool(settings=self.SETTINGS)])
+        params = {'SCRIPT_NAME': '/status', 'SCRIPT_FILENAME': '/status', 'REQUEST_METHOD': 'GET', 'REQUEST_URI': '/status'}
+        many = fcgi.whole_request(params, flags=fcgi.KEEP_CONN) * 500
+        with server.connect(timeout=10) as connection:
+            connection.sock.settimeout(1)
+            try:
+                for _ in range(60):
+                    connection.sock.sendall(many)
+            except OSError:
+                pass
+            self.assertLess(self.spooled(server), 2 << 20)
+        self.assertEqual(server.ping().text, 'pong')
+
     def test_pipelined_request_before_a_half_close_is_answered(self):
         server = self.serve()
         slow = server.script('slow.php', '<?php usleep(300000); echo "slow";')
