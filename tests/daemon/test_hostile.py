@@ -44,6 +44,17 @@ class HostileScript(DaemonTest):
             self.serves(server, hello, 'other')
         self.assertEqual(server.hosts('other'), hosts[1:])
 
+    def test_messages_cannot_forge_log_lines(self):
+        """A line feed in a message, or in a path that a client chose, starts a decorated line, not one of its own."""
+        server = self.serve([Pool(settings={'catch_workers_output': 'yes'})])
+        forged = '[20-Nov-2026 10:00:00] NOTICE: forged'
+        server.run(f'error_log("first\\n{forged} by a message");')
+        denied = server.file(f'x\n{forged} by a path.txt', 'x')
+        self.assertEqual(server.get(denied).status, 403)
+        server.wait_for('by a message')
+        server.wait_for('by a path')
+        self.assertNotRegex(server.log_text(), r'(?m)^\[20-Nov-2026 10:00:00\] NOTICE: forged')
+
 
 class HostilePeer(DaemonTest):
     SETTINGS = {'ping.path': '/ping', 'pm.status_path': '/status'}
