@@ -258,7 +258,8 @@ Reader::After Reader::whole_request(Session& session, Job*& whole)
         recycle(session.building.release());
         session.machine.request_ended(id);
         send(session, bytes);
-        return keep ? After::go_on : After::close;
+        // Who does not read the answers shall not fill memory and disk with them.
+        return keep && session.output.pending_bytes() <= kMaxPending ? After::go_on : After::close;
     }
     job.session = &session;
     job.generation = session.read_right.generation();

@@ -102,12 +102,18 @@ void Reader::close_if_idle(Session& session, std::uint32_t generation)
     }
 }
 
+// The standby thread has the write right (RULES 1), perhaps in this moment the descriptor in its hand.
+bool Reader::being_sent_elsewhere(const Session& session) const
+{
+    return holder_ != net::Output::kStandby && session.output.holder() == net::Output::kStandby;
+}
+
 // A running request keeps its connection open, and so does output that the standby thread is still sending: then the
 // right is given back, and whoever ends that closes.
-bool Reader::must_stay_open(Session& session)
+bool Reader::must_stay_open(Session& session) const
 {
     const bool running = session.busy.load() && !session.ended.load();
-    return running || (session.output.pending() && !session.output.gone());
+    return running || (session.output.pending() && !session.output.gone()) || being_sent_elsewhere(session);
 }
 
 void Reader::close(Session& session)
@@ -115,6 +121,9 @@ void Reader::close(Session& session)
     const std::uint32_t generation = session.read_right.generation();
     while (must_stay_open(session)) {
         session.close_wanted.store(true);
+        if (session.output.gone() && being_sent_elsewhere(session)) {
+            ::shutdown(session.fd.get(), SHUT_RDWR); // wakes the standby thread, which waits for EPOLLOUT
+        }
         if (session.read_right.give_back() &&
             (must_stay_open(session) || session.read_right.take(generation) != net::ReadRight::Take::taken)) {
             return;
@@ -138,7 +147,11 @@ void Reader::leave_sets(Session& session)
 
 bool Reader::hand_over(Session& session, Job* whole)
 {
-    if (session.output.pending() || session.output.gone() || session.eof.load()) {
+    if (session.output.pending() || session.output.gone() || session.eof.load() || being_sent_elsewhere(session)) {
+        return false;
+    }
+    // Whoever comes here has looked before it took the right: meanwhile a reader may have given out the next request.
+    if (whole == nullptr && session.busy.load()) {
         return false;
     }
     const std::lock_guard lock(core_.hand_over_mutex);

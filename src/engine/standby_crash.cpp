@@ -69,6 +69,7 @@ void Standby::answer_for(Context& context)
     if (session->output.holder() == holder) { // in the middle of a burst
         session->output.set_gone();
         session->output.seize();
+        session->output.drain(session->fd.get()); // nothing is left to send: only lets go of the right
     } else if (!context.responder().anything_sent()) {
         reader_.send_error(*session, session->open_id.load(), 500, "Internal Server Error");
     }

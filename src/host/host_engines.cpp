@@ -34,6 +34,8 @@ void Host::start_engine()
     const pid_t pid = ::fork();
     if (pid == 0) {
         ours.close();
+        out_read.reset();
+        err_read.reset();
         become_engine(std::move(theirs), std::move(out_write), std::move(err_write));
     }
     if (pid < 0) {
@@ -46,12 +48,19 @@ void Host::start_engine()
     engine.channel = std::move(ours);
     engine.started = Clock::now();
     engine.deadline = engine.started + kReadyTimeout;
+    engine.out_read = std::move(out_read);
+    engine.err_read = std::move(err_read);
     engines_.push_back(std::move(engine));
+    report_started(engines_.back(), false);
+}
+
+void Host::report_started(const EngineProcess& engine, bool again)
+{
     std::vector<int> fds;
-    if (out_read.valid()) {
-        fds = {out_read.get(), err_read.get()};
+    if (engine.out_read.valid()) {
+        fds = {engine.out_read.get(), engine.err_read.get()};
     }
-    master_.send(Message::Kind::engine_started, {pid}, {}, fds);
+    master_.send(Message::Kind::engine_started, {engine.pid, again ? 1 : 0}, {}, fds);
 }
 
 void Host::become_engine(Channel to_host, UniqueFd out, UniqueFd err)

@@ -67,6 +67,9 @@ void Host::on_master_message(Message& message)
             break;
         case Message::Kind::claim:
             unclaimed_.reset();
+            for (const EngineProcess& engine : engines_) { // executing closed the pipes of the master
+                report_started(engine, true);
+            }
             break;
         default:
             break;

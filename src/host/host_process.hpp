@@ -35,6 +35,7 @@ public:
 private:
     bool start_php();
     void start_engine();
+    void report_started(const EngineProcess& engine, bool again);
     [[noreturn]] void become_engine(Channel to_host, UniqueFd out, UniqueFd err);
     void on_signal();
     void reap();

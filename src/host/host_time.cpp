@@ -43,6 +43,10 @@ void Host::on_time()
     const auto now = Clock::now();
     if (unclaimed_ && now >= *unclaimed_) {
         unclaimed_.reset();
+        for (EngineProcess& engine : engines_) { // nobody will read them: EPIPE, not a full pipe
+            engine.out_read.reset();
+            engine.err_read.reset();
+        }
         drain_all(pool_.pm_drain_timeout, {});
     }
     if (start_again_ && now >= *start_again_) {

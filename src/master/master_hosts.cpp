@@ -49,7 +49,8 @@ void Master::on_host_message(Pool& pool, HostProcess& host, Message& message)
                 }
             }
             const auto pid = static_cast<pid_t>(message.args[0]);
-            const Level level = host.state == State::serving ? Level::notice : Level::debug;
+            const bool again = message.args[1] != 0;
+            const Level level = host.state == State::serving && !again ? Level::notice : Level::debug;
             host.engines[pid] = std::move(record);
             log(level, "[pool %s] child %d started", pool.name.c_str(), pid);
             break;

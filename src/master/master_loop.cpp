@@ -35,6 +35,9 @@ void Master::loop_once()
         if (pool.log_read.valid()) {
             add(pool.log_read.get(), {&pool});
         }
+        for (const UniqueFd& old : pool.old_logs) {
+            add(old.get(), {&pool});
+        }
         for (HostProcess& host : pool.hosts) {
             if (host.channel.valid()) {
                 add(host.channel.fd(), {&pool, &host});

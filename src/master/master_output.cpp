@@ -1,6 +1,7 @@
 // What pools log and workers print, on its way into the error log.
 #include "master/master_process.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <fcntl.h>
@@ -25,11 +26,15 @@ void Master::on_log(Pool& pool)
                 continue;
             }
             if (datagram.kind == observe::LogDatagram::Kind::line) {
+                // A line feed in it (a script's path may have one) must not begin a line that looks like ours.
+                std::replace(datagram.text.begin(), datagram.text.end(), '\n', ' ');
                 observe::Log::instance().line(datagram.level, datagram.text);
             } else if (pool.config != nullptr && pool.config->catch_workers_output) {
                 const std::size_t limit = static_cast<std::size_t>(start_.config.global.log_limit);
-                const std::string line = std::string(level_name(datagram.level)) + ": " + datagram.text;
-                log_worker_line(pool.name, datagram.pid, "stderr", line, pool.config->decorate_workers_output, limit);
+                std::string line = std::string(level_name(datagram.level)) + ": " + datagram.text + "\n";
+                WorkerOutput().feed(line, [&](std::string_view part, bool) {
+                    log_worker_line(pool.name, datagram.pid, "stderr", part, pool.config->decorate_workers_output, limit);
+                });
             }
         }
     };

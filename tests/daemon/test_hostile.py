@@ -44,6 +44,17 @@ class HostileScript(DaemonTest):
             self.serves(server, hello, 'other')
         self.assertEqual(server.hosts('other'), hosts[1:])
 
+    def test_messages_cannot_forge_log_lines(self):
+        """A line feed in a message, or in a path that a client chose, starts a decorated line, not one of its own."""
+        server = self.serve([Pool(settings={'catch_workers_output': 'yes'})])
+        forged = '[20-Nov-2026 10:00:00] NOTICE: forged'
+        server.run(f'error_log("first\\n{forged} by a message");')
+        denied = server.file(f'x\n{forged} by a path.txt', 'x')
+        self.assertEqual(server.get(denied).status, 403)
+        server.wait_for('by a message')
+        server.wait_for('by a path')
+        self.assertNotRegex(server.log_text(), r'(?m)^\[20-Nov-2026 10:00:00\] NOTICE: forged')
+
 
 class HostilePeer(DaemonTest):
     SETTINGS = {'ping.path': '/ping', 'pm.status_path': '/status'}
@@ -58,6 +69,21 @@ class HostilePeer(DaemonTest):
                     except OSError:
                         pass
         return total
+
+    @ftm_only('php-fpm answers ping from a child that waits for its client')
+    def test_unread_answers_of_built_in_pages_do_not_pile_up(self):
+        server = self.serve([Pool(settings=self.SETTINGS)])
+        params = {'SCRIPT_NAME': '/status', 'SCRIPT_FILENAME': '/status', 'REQUEST_METHOD': 'GET', 'REQUEST_URI': '/status'}
+        many = fcgi.whole_request(params, flags=fcgi.KEEP_CONN) * 500
+        with server.connect(timeout=10) as connection:
+            connection.sock.settimeout(1)
+            try:
+                for _ in range(60):
+                    connection.sock.sendall(many)
+            except OSError:
+                pass
+            self.assertLess(self.spooled(server), 2 << 20)
+        self.assertEqual(server.ping().text, 'pong')
 
     def test_pipelined_request_before_a_half_close_is_answered(self):
         server = self.serve()

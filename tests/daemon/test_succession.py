@@ -75,3 +75,15 @@ class Succession(DaemonTest):
         for connection in waiting:
             connection.close()
         self.assertLessEqual(most, 6)
+
+    def test_program_started_before_a_reload_can_still_write(self):
+        """What an old engine's scripts and their programs write to descriptor 2 is logged, and harms nobody."""
+        server = self.serve([Pool(settings={'catch_workers_output': 'yes'})], settings={'process_control_timeout': '10'})
+        script = server.script('late.php', '<?php touch($_GET["f"]); sleep(2); echo shell_exec("echo said late >&2 && echo written");')
+        flag = os.path.join(server.tmp, 'flag')
+        with server.connect() as connection:
+            connection.send_request(fcgi.script_params(script, QUERY_STRING='f=' + flag))
+            self.poll(lambda: os.path.exists(flag))
+            server.kill(signal.SIGUSR2)
+            self.assertBody(connection.read_response(), 'written\n')
+        server.wait_for('said into stderr: "said late"', 10)
