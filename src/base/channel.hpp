@@ -17,7 +17,7 @@ struct Message {
     enum class Kind : std::uint16_t {
         unknown,
         // engine → host → master
-        engine_started,   // args: pid; fds: stdout and stderr read ends when output is caught
+        engine_started,   // args: pid, 1 = told again to the next master image; fds: stdout and stderr read ends when output is caught
         engine_ready,     // args: pid
         engine_exited,    // args: pid, wait status, lifetime in µs, 1 = expected
         want_generation,  // opcache asked for a restart

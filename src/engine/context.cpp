@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "base/check.hpp"
+#include "engine/clock.hpp"
 #include "ftm_engine.h"
 #include "observe/log.hpp"
 #include "php/context_environment.hpp"
@@ -22,12 +23,6 @@ namespace {
 constexpr std::size_t kStack = std::size_t{8} << 20;
 constexpr std::int64_t kYieldAfterUs = 1000;
 constexpr std::int64_t kSleptUs = 50;
-
-std::int64_t now_us() noexcept
-{
-    return std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now().time_since_epoch())
-        .count();
-}
 
 // Working directory, umask and root of the thread's own. Container seccomp profiles may deny it: said once.
 void own_file_system_attributes()
@@ -157,6 +152,7 @@ Job* Context::next_job()
                 continue;
             case Idle::Idle::sleep:
                 core_.platform.sleep(number_);
+                core_.idle.woken();
                 awake_since_us_ = now_us();
                 continue;
             case Idle::Idle::wait:

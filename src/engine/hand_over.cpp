@@ -133,7 +133,9 @@ bool receive_session(Message& message, Session& session, std::unique_ptr<Job>& w
     std::string_view rest = std::string_view(payload).substr(sizeof fixed);
     const std::uint64_t expected =
         std::uint64_t{fixed.machine_size} + fixed.pending_size + fixed.params_size + fixed.body_size;
-    if (fixed.version != kVersion || rest.size() != expected) {
+    const bool has_spool = message.fds.size() > (in_memfd ? 2u : 1u);
+    if (fixed.version != kVersion || rest.size() != expected || fixed.request_state > kWhole ||
+        (fixed.spool_stored != 0 && !has_spool)) {
         return false;
     }
     const auto part = [&](std::size_t size) {
@@ -159,7 +161,7 @@ bool receive_session(Message& message, Session& session, std::unique_ptr<Job>& w
     if (!fcgi::decode_params(part(fixed.params_size), [&](auto name, auto value) { r.params.set(name, value); })) {
         return false;
     }
-    if (fixed.spool_stored != 0 && message.fds.size() > (in_memfd ? 2u : 1u)) {
+    if (fixed.spool_stored != 0) {
         r.body.adopt(std::move(message.fds[1]), fixed.spool_stored, fixed.body_received);
     } else {
         r.body.append(part(fixed.body_size));

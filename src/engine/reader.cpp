@@ -1,24 +1,19 @@
+// Reading: bytes become requests.
 #include "engine/reader.hpp"
 
+#include <cerrno>
 #include <poll.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
-#include <algorithm>
-#include <cerrno>
-
 #include "engine/builtin_pages.hpp"
-#include "engine/hand_over.hpp"
 #include "fcgi/params.hpp"
 #include "fcgi/writer.hpp"
-#include "net/listener.hpp"
-#include "observe/log.hpp"
 
 namespace ftm::engine {
 namespace {
 
 constexpr std::size_t kMaxPending = std::size_t{64} << 10;  // RULES 9
-constexpr std::size_t kSpareJobs = 4;
 
 const char* role_name(fcgi::Role role) noexcept
 {
@@ -34,132 +29,6 @@ const char* role_name(fcgi::Role role) noexcept
 }
 
 }  // namespace
-
-Reader::Reader(Core& core, std::uint32_t holder)
-    : core_(core), holder_(holder), buffer_(std::make_unique<std::array<char, 65536>>())
-{
-}
-
-void Reader::announce_work()
-{
-    if (announced_ || holder_ == net::Output::kStandby) {
-        return;
-    }
-    announced_ = true;
-    core_.wake(core_.idle.taking_work());
-}
-
-Job* Reader::new_job()
-{
-    if (spare_.empty()) {
-        return new Job;
-    }
-    Job* job = spare_.back().release();
-    spare_.pop_back();
-    return job;
-}
-
-void Reader::recycle(Job* job)
-{
-    std::unique_ptr<Job> owned(job);
-    if (spare_.size() < kSpareJobs) {
-        owned->request.reset();
-        spare_.push_back(std::move(owned));
-    }
-}
-
-// ---------------------------------------------------------------------------------------------- events and accepting
-
-Job* Reader::on_event(const Event& event)
-{
-    switch (event.kind) {
-        case Event::Kind::listener:
-            return accept_all(event.index);
-        case Event::Kind::session: {
-            Session& session = core_.sessions.at(event.index);
-            if (session.read_right.take(event.generation) != net::ReadRight::Take::taken) {
-                return nullptr;
-            }
-            return read(session, event.flags);
-        }
-        case Event::Kind::work:
-        case Event::Kind::none:
-            break;
-    }
-    return nullptr;
-}
-
-bool Reader::allowed(int fd, std::uint32_t listener) const
-{
-    if (!core_.listeners[listener].tcp || core_.settings.pool->listen_allowed_clients == std::nullopt) {
-        return true;
-    }
-    const std::string address = net::peer_address(fd);
-    const auto& list = core_.settings.allowed_clients;
-    if (std::find(list.begin(), list.end(), address) != list.end()) {
-        return true;
-    }
-    observe::Log::instance().worker_output(observe::Level::error, static_cast<int>(holder_),
-                                           "Connection disallowed: IP address '" + address + "' has been dropped.");
-    return false;
-}
-
-Session* Reader::open(int fd, std::uint32_t listener)
-{
-    Session* session = core_.sessions.acquire();
-    if (session == nullptr) {
-        ::close(fd);
-        return nullptr;
-    }
-    session->fd.reset(net::move_out_of_select_range(fd));
-    session->listener = listener;
-    return session;
-}
-
-// A context takes one connection and reads it; arming the listener again tells the next waiter of the rest, which costs
-// one system call where going through the ready set costs each of the others three. The standby thread, which runs
-// nothing, takes all of them.
-Job* Reader::accept_all(std::uint32_t listener)
-{
-    Session* first = nullptr;
-    for (;;) {
-        if (!core_.accepting.load(std::memory_order_relaxed)) {
-            break;
-        }
-        if (core_.idle.queued() >= core_.settings.queue_limit) {
-            core_.accept_paused.store(true);
-            break;
-        }
-        const int fd = net::accept_one(core_.listeners[listener].fd.get());
-        if (fd < 0) {
-            if (errno != EAGAIN) {
-                core_.accept_paused.store(true);
-                core_.call_standby();
-            }
-            break;
-        }
-        if (!allowed(fd, listener)) {
-            ::close(fd);
-            continue;
-        }
-        Session* session = open(fd, listener);
-        if (session == nullptr) {
-            continue;
-        }
-        if (first == nullptr) {
-            first = session;
-            if (holder_ != net::Output::kStandby) { // an edge that comes meanwhile finds nothing, or more
-                core_.ready.rearm_listener(core_.listeners[listener].fd.get(), listener);
-                break;
-            }
-        } else if (!ensure_registered(*session) || !session->read_right.give_back()) {
-            queue(read(*session, 0)); // it already had an event
-        }
-    }
-    return first != nullptr ? read(*first, 0) : nullptr;
-}
-
-// ------------------------------------------------------------------------------------------------------------ reading
 
 bool Reader::ensure_registered(Session& session)
 {
@@ -389,7 +258,8 @@ Reader::After Reader::whole_request(Session& session, Job*& whole)
         recycle(session.building.release());
         session.machine.request_ended(id);
         send(session, bytes);
-        return keep ? After::go_on : After::close;
+        // Who does not read the answers shall not fill memory and disk with them.
+        return keep && session.output.pending_bytes() <= kMaxPending ? After::go_on : After::close;
     }
     job.session = &session;
     job.generation = session.read_right.generation();
@@ -413,179 +283,6 @@ void Reader::end_without_running(Session& session, std::uint16_t id)
     session.machine.request_ended(id);
     const auto end = fcgi::end_request_record(id, 0, fcgi::ProtocolStatus::request_complete);
     send(session, {end.data(), end.size()});
-}
-
-// ------------------------------------------------------------------------------------------------- ends of a request
-
-Job* Reader::request_ended(Session& session, bool keep)
-{
-    const std::uint32_t generation = session.read_right.generation();
-    for (;;) {
-        Registration seen = Registration::none;
-        if (session.registration.compare_exchange_strong(seen, Registration::closed)) {
-            session.busy.store(false);
-            close(session); // never was in the ready set: both rights are ours
-            return nullptr;
-        }
-        if (seen != Registration::registering) {
-            break;
-        }
-        // the standby thread's sweep is adding it, or finds that it meant another: a few instructions
-    }
-    // From `ended` on a reader may close the session, and its place may be another connection's: what is to be said is
-    // said before, and later only the generation tells.
-    if (!keep) {
-        session.close_wanted.store(true);
-    }
-    session.ended.store(true);
-    if (!keep || session.output.gone() || session.eof.load()) {
-        close_if_idle(session, generation);
-        return nullptr;
-    }
-    const bool leaving = core_.draining.load();
-    if (!leaving && !session.has_pending.load()) {
-        return nullptr;
-    }
-    if (session.read_right.take(generation) != net::ReadRight::Take::taken) {
-        return nullptr; // its reader looks again
-    }
-    if (leaving) {
-        let_machine_go_on(session);
-        if (hand_over(session)) {
-            return nullptr;
-        }
-    }
-    return read(session, 0);
-}
-
-void Reader::send_error(Session& session, std::uint16_t id, int status, std::string_view reason)
-{
-    const std::string text = "Status: " + std::to_string(status) + " " + std::string(reason) +
-                       "\r\nContent-Type: text/plain\r\nRetry-After: 1\r\n\r\n" + std::string(reason) + "\n";
-    std::string bytes;
-    fcgi::append_stream(bytes, fcgi::RecordType::std_out, id, text);
-    const auto end = fcgi::end_request_record(id, 0, fcgi::ProtocolStatus::request_complete);
-    bytes.append(end.data(), end.size());
-    send(session, bytes);
-}
-
-void Reader::refuse(Job* job, int status, std::string_view reason)
-{
-    Session& session = *job->session;
-    const bool keep = job->request.keep_conn;
-    send_error(session, job->request.id, status, reason);
-    recycle(job);
-    Job* more = request_ended(session, keep);
-    if (more != nullptr) {
-        refuse(more, status, reason);
-    }
-}
-
-void Reader::adopted(Session& session, Job* whole)
-{
-    ensure_registered(session);
-    // The job only after the right is given back: from then on its context may end the connection at any time.
-    Job* more = read(session, 0);
-    queue(whole);
-    queue(more);
-}
-
-Job* Reader::leave(Session& session, bool to_successor)
-{
-    let_machine_go_on(session);
-    if (to_successor && hand_over(session)) {
-        return nullptr;
-    }
-    const bool receiving = session.building != nullptr || !session.pending.empty();
-    if (!to_successor && !receiving && !session.output.pending()) {
-        close(session);
-        return nullptr;
-    }
-    return read(session, 0);
-}
-
-void Reader::close_if_idle(Session& session, std::uint32_t generation)
-{
-    if (session.read_right.take(generation) == net::ReadRight::Take::taken) {
-        close(session);
-    }
-}
-
-// A running request keeps its connection open, and so does output that the standby thread is still sending: then the
-// right is given back, and whoever ends that closes.
-bool Reader::must_stay_open(Session& session)
-{
-    const bool running = session.busy.load() && !session.ended.load();
-    return running || (session.output.pending() && !session.output.gone());
-}
-
-void Reader::close(Session& session)
-{
-    const std::uint32_t generation = session.read_right.generation();
-    while (must_stay_open(session)) {
-        session.close_wanted.store(true);
-        if (session.read_right.give_back() &&
-            (must_stay_open(session) || session.read_right.take(generation) != net::ReadRight::Take::taken)) {
-            return;
-        }
-    }
-    leave_sets(session);
-    ::shutdown(session.fd.get(), SHUT_RDWR); // another process may hold a copy
-    session.fd.reset();
-    core_.sessions.release(session);
-}
-
-void Reader::leave_sets(Session& session)
-{
-    if (session.registration.exchange(Registration::closed) == Registration::registered) {
-        core_.ready.remove(session.fd.get());
-    }
-    if (session.watched.load()) {
-        ::epoll_ctl(core_.writers.get(), EPOLL_CTL_DEL, session.fd.get(), nullptr);
-    }
-}
-
-bool Reader::hand_over(Session& session, Job* whole)
-{
-    if (session.output.pending() || session.output.gone() || session.eof.load()) {
-        return false;
-    }
-    const std::lock_guard lock(core_.hand_over_mutex);
-    if (!core_.successor.valid() || !send_session(core_.successor, session, whole)) {
-        return false;
-    }
-    leave_sets(session);
-    session.fd.reset();
-    core_.sessions.release(session);
-    return true;
-}
-
-bool Reader::hand_over_queued(Job* job)
-{
-    Session& session = *job->session;
-    Registration expected = Registration::none;
-    const bool owned = session.registration.compare_exchange_strong(expected, Registration::closed) ||
-                       session.read_right.take(job->generation) == net::ReadRight::Take::taken;
-    if (!owned) {
-        return false;
-    }
-    if (hand_over(session, job)) {
-        recycle(job);
-        return true;
-    }
-    if (session.registration.load() != Registration::closed) {
-        queue(read(session, 0));
-    } else {
-        session.registration.store(Registration::none);
-    }
-    return false;
-}
-
-void Reader::queue(Job* job)
-{
-    if (job != nullptr && !core_.queue(job)) {
-        refuse(job, 503, "Service Unavailable");
-    }
 }
 
 }  // namespace ftm::engine

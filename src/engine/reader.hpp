@@ -68,7 +68,8 @@ private:
     Job* closed(Session& session, Job* whole);
     void leave_sets(Session& session);
     void note_end_of_file(Session& session);
-    [[nodiscard]] static bool must_stay_open(Session& session);
+    [[nodiscard]] bool must_stay_open(Session& session) const;
+    [[nodiscard]] bool being_sent_elsewhere(const Session& session) const;
     bool ensure_registered(Session& session);
     bool give_back(Session& session, std::uint32_t flags, bool drained);
     void send(Session& session, std::string_view bytes);

@@ -17,6 +17,8 @@ struct EngineProcess {
 
     pid_t pid = -1;
     Channel channel;
+    UniqueFd out_read;  // of its descriptors 1 and 2, for the next master image; with catch_workers_output
+    UniqueFd err_read;
     State state = State::starting;
     Clock::time_point started;
     bool expected_to_exit = false;            // its exit needs no replacement

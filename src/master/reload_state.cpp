@@ -1,5 +1,6 @@
 #include "master/reload_state.hpp"
 
+#include <charconv>
 #include <cstdio>
 #include <sstream>
 
@@ -19,13 +20,21 @@ std::string hex(const std::string& text)
     return out;
 }
 
-std::string from_hex(const std::string& text)
+bool from_hex(const std::string& text, std::string& out)
 {
-    std::string out;
-    for (std::size_t i = 1; i + 1 < text.size(); i += 2) {
-        out += static_cast<char>(std::stoi(text.substr(i, 2), nullptr, 16));
+    if (text.size() % 2 == 0 || text[0] != 'x') {
+        return false;
     }
-    return out;
+    out.clear();
+    for (std::size_t i = 1; i < text.size(); i += 2) {
+        unsigned char byte = 0;
+        const char* end = text.data() + i + 2;
+        if (std::from_chars(text.data() + i, end, byte, 16).ptr != end) {
+            return false;
+        }
+        out += static_cast<char>(byte);
+    }
+    return true;
 }
 
 }  // namespace
@@ -50,10 +59,12 @@ ReloadState decode(const std::string& text)
         return state;
     }
     state.daemonized = daemonized != 0;
-    InheritedHost host;
     std::string name;
-    while (in >> name >> host.pid >> host.channel >> host.log_read) {
-        host.pool = from_hex(name);
+    while (in >> name) {
+        InheritedHost host;
+        if (!from_hex(name, host.pool) || !(in >> host.pid >> host.channel >> host.log_read)) {
+            return {};
+        }
         state.hosts.push_back(host);
     }
     return state;

@@ -9,6 +9,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <string>
 
 #define FTM_EXPORT extern "C" __attribute__((visibility("default")))
@@ -17,7 +18,8 @@ namespace {
 
 mode_t mode_argument(int flags, va_list args) noexcept
 {
-    return (flags & (O_CREAT | O_TMPFILE)) != 0 ? va_arg(args, mode_t) : 0;
+    const bool creates = (flags & O_CREAT) != 0 || (flags & O_TMPFILE) == O_TMPFILE; // which contains O_DIRECTORY
+    return creates ? va_arg(args, mode_t) : 0;
 }
 
 int set_cloexec(int fd) noexcept
@@ -36,9 +38,9 @@ int open_cloexec(int directory, const char* path, int flags, mode_t mode) noexce
 std::string with_e(const char* mode)
 {
     std::string result = mode;
-    if (result.find('e') == std::string::npos) {
-        const std::size_t comma = result.find(',');
-        result.insert(comma == std::string::npos ? result.size() : comma, "e");
+    const std::size_t end = std::min(result.find(','), result.size()); // then ",ccs=CHARSET"
+    if (result.find('e') >= end) {
+        result.insert(end, "e");
     }
     return result;
 }

@@ -1,13 +1,18 @@
 // The right to read a connection: generation and state share one 64-bit atomic, so an event that belongs to an earlier
 // connection of the same table index fails its compare-and-swap (RULES 1). Any thread; no lock.
+// A template over its atomic, so that the model test runs this very code through every interleaving.
 #pragma once
 
 #include <atomic>
 #include <cstdint>
+#include <utility>
 
 namespace ftm::net {
 
-class ReadRight {
+template <class Atomic>
+class BasicReadRight {
+    static constexpr bool kNoexcept = noexcept(std::declval<Atomic&>().load());
+
 public:
     enum class Take {
         taken,  // the caller owns the right
@@ -16,12 +21,12 @@ public:
     };
 
     // A new connection at this index: its accepting thread owns the right. Needs both rights of the old one.
-    void open_owned(std::uint32_t generation) noexcept { word_.store(pack(generation, kOwned)); }
+    void open_owned(std::uint32_t generation) noexcept(kNoexcept) { word_.store(pack(generation, kOwned)); }
 
     // An event arrived, or somebody has bytes to be looked at.
-    Take take(std::uint32_t generation) noexcept
+    Take take(std::uint32_t generation) noexcept(kNoexcept)
     {
-        std::uint64_t seen = word_.load(std::memory_order_acquire);
+        std::uint64_t seen = word_.load();
         for (;;) {
             if (generation_of(seen) != generation) {
                 return Take::stale;
@@ -34,9 +39,9 @@ public:
     }
 
     // False: there was news meanwhile; the caller still owns the right and must look again.
-    [[nodiscard]] bool give_back() noexcept
+    [[nodiscard]] bool give_back() noexcept(kNoexcept)
     {
-        std::uint64_t seen = word_.load(std::memory_order_relaxed);
+        std::uint64_t seen = word_.load();
         if (state_of(seen) == kOwned && word_.compare_exchange_strong(seen, pack(generation_of(seen), kIdle))) {
             return true;
         }
@@ -45,9 +50,9 @@ public:
     }
 
     // Closing or handing over, by the owner of the right: every event still under way becomes stale.
-    void retire() noexcept { word_.store(pack(generation() + 1, kOwned)); }
+    void retire() noexcept(kNoexcept) { word_.store(pack(generation() + 1, kOwned)); }
 
-    [[nodiscard]] std::uint32_t generation() const noexcept { return generation_of(word_.load(std::memory_order_relaxed)); }
+    [[nodiscard]] std::uint32_t generation() const noexcept(kNoexcept) { return generation_of(word_.load()); }
 
 private:
     static constexpr std::uint64_t kIdle = 0;
@@ -63,7 +68,9 @@ private:
         return static_cast<std::uint32_t>(word >> 2);
     }
 
-    std::atomic<std::uint64_t> word_{pack(0, kOwned)};
+    Atomic word_{pack(0, kOwned)};
 };
+
+using ReadRight = BasicReadRight<std::atomic<std::uint64_t>>;
 
 }  // namespace ftm::net

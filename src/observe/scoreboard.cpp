@@ -1,5 +1,6 @@
 #include "observe/scoreboard.hpp"
 
+#include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -34,6 +35,7 @@ Scoreboard& Scoreboard::operator=(Scoreboard&& other) noexcept
     std::swap(fd_, other.fd_);
     std::swap(header_, other.header_);
     std::swap(size_, other.size_);
+    std::swap(slots_, other.slots_);
     return *this;
 }
 
@@ -46,8 +48,10 @@ Scoreboard::~Scoreboard()
 
 Scoreboard Scoreboard::create(std::string_view pool, unsigned slots)
 {
-    UniqueFd fd(::memfd_create("php-fpm scoreboard", MFD_CLOEXEC));
+    UniqueFd fd(::memfd_create("php-fpm scoreboard", MFD_CLOEXEC | MFD_ALLOW_SEALING));
     FTM_CHECK(fd.valid() && ::ftruncate(fd.get(), static_cast<off_t>(bytes_for(slots))) == 0);
+    // Engines hold it too, as the pool's user: cut, it would end master and host with SIGBUS.
+    FTM_CHECK(::fcntl(fd.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) == 0);
     Scoreboard board;
     board.size_ = bytes_for(slots);
     void* memory = ::mmap(nullptr, board.size_, PROT_READ | PROT_WRITE, MAP_SHARED, fd.get(), 0);
@@ -55,6 +59,7 @@ Scoreboard Scoreboard::create(std::string_view pool, unsigned slots)
     board.header_ = static_cast<ScoreboardHeader*>(memory);
     board.header_->version = kVersion;
     board.header_->slots = slots;
+    board.slots_ = slots;
     board.header_->start_time = std::time(nullptr);
     copy(board.header_->pool, pool);
     board.fd_ = std::move(fd);
@@ -73,12 +78,14 @@ Scoreboard Scoreboard::map(UniqueFd fd)
         return board;
     }
     auto* header = static_cast<ScoreboardHeader*>(memory);
-    if (header->version != kVersion || bytes_for(header->slots) > static_cast<std::size_t>(st.st_size)) {
+    const std::uint32_t slots = header->slots;
+    if (header->version != kVersion || bytes_for(slots) > static_cast<std::size_t>(st.st_size)) {
         ::munmap(memory, static_cast<std::size_t>(st.st_size));
         return board;
     }
     board.size_ = static_cast<std::size_t>(st.st_size);
     board.header_ = header;
+    board.slots_ = slots;
     board.fd_ = std::move(fd);
     return board;
 }
@@ -100,6 +107,9 @@ Slot* Scoreboard::acquire()
             s.requests.store(0);
             s.accepted_us.store(0);
             s.duration_us.store(0);
+            s.cpu_us.store(0);
+            s.content_length.store(0);
+            s.memory_peak.store(0);
             set_text(s, {}, {}, {}, {}, {});
             s.state.store(static_cast<std::uint32_t>(SlotState::idle));
             return &s;

@@ -81,7 +81,7 @@ public:
     [[nodiscard]] int fd() const noexcept { return fd_.get(); }
     [[nodiscard]] ScoreboardHeader& header() noexcept { return *header_; }
     [[nodiscard]] PoolCounters& counters() noexcept { return header_->counters; }
-    [[nodiscard]] unsigned slots() const noexcept { return header_->slots; }
+    [[nodiscard]] unsigned slots() const noexcept { return slots_; }
     [[nodiscard]] Slot& slot(unsigned index) noexcept;
 
     // A free slot for a context of this process, or nullptr. Any thread.
@@ -96,6 +96,7 @@ private:
     UniqueFd fd_;
     ScoreboardHeader* header_ = nullptr;
     std::size_t size_ = 0;
+    unsigned slots_ = 0;  // not the header's, which the pool's user can write
 };
 
 void set_text(Slot& slot, std::string_view uri, std::string_view query, std::string_view method, std::string_view script,

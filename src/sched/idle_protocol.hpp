@@ -21,7 +21,7 @@ class IdleProtocol {
 public:
     enum class Idle {
         wait,  // wait in the ready set, then call stop_waiting()
-        sleep, // sleep until woken, then call go_idle() again
+        sleep, // sleep until woken, then call woken() and look at the queue again
         again  // something came up: look at the queue again
     };
     enum class Notify { nobody, waiter, standby };
@@ -56,12 +56,21 @@ public:
 
     void stop_waiting() { waiters_.fetch_add(-1u); }
 
+    // A cold context's sleep is over.
+    void woken() { coming_.fetch_add(-1u); }
+
     // A context (no longer counted as waiter) is about to be busy: somebody must watch the ready set. Several pushes may
-    // have reached it as one event, so it also passes on what is still queued.
+    // have reached it as one event, so it also passes on what is still queued. A context that has been woken and not
+    // yet run will watch, or take work and ask again: on a loaded machine it may take milliseconds to come, and each
+    // request of that time would wake another one, until all have been used and none has stayed cold.
     Notify taking_work()
     {
+        const bool queued = queued_.load() != 0;
         if (waiters_.load() != 0) {
-            return queued_.load() != 0 ? Notify::waiter : Notify::nobody;
+            return queued ? Notify::waiter : Notify::nobody;
+        }
+        if (coming_.load() != 0 && !queued) {
+            return Notify::nobody;
         }
         return wake_one_cold() ? Notify::nobody : Notify::standby;
     }
@@ -142,6 +151,7 @@ private:
             context = cold_.back();
             cold_.pop_back();
             cold_count_.store(static_cast<unsigned>(cold_.size()));
+            coming_.fetch_add(1u);
         }
         platform_.wake(context);
         return true;
@@ -165,6 +175,7 @@ private:
     const unsigned wanted_waiters_;
     typename P::template Atomic<unsigned> waiters_{0u};
     typename P::template Atomic<unsigned> cold_count_{0u};
+    typename P::template Atomic<unsigned> coming_{0u};  // woken, and not yet running
     typename P::template Atomic<std::size_t> queued_{std::size_t{0}};
     typename P::template Atomic<unsigned> stopping_{0u};
     mutable typename P::Mutex mutex_;

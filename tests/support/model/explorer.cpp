@@ -97,6 +97,7 @@ void Explorer::entry()
 
 void Explorer::run_task(Fiber& fiber)
 {
+    note(1); // a task that has begun is in another state than one that has not
     try {
         fiber.task();
     } catch (const Aborted&) {

@@ -81,7 +81,8 @@ public:
 
     Outcome explore(const std::function<std::unique_ptr<World>()>& make, Limits limits = {});
 
-    // For tasks and worlds of the exploration under way.
+    // For tasks and worlds of the exploration under way. A run that is cut short ends by an exception out of the
+    // operations, so the code under test must let it through: no noexcept around them.
     static Explorer& current() noexcept;
     // Another task may go on here; `what` names the operation that follows.
     void step(const char* what) { pause(nullptr, what); }

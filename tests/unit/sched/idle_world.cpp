@@ -37,6 +37,7 @@ void IdleWorld::context(unsigned number)
             case Protocol::Idle::sleep:
                 where_[number] = Where::cold;
                 platform_.sleep(number);
+                idle_.woken();
                 where_[number] = Where::busy;
                 continue;
             case Protocol::Idle::wait:

@@ -1,0 +1,139 @@
+// Events of the ready set, and accepting.
+#include "engine/reader.hpp"
+
+#include <algorithm>
+#include <cerrno>
+
+#include "net/listener.hpp"
+#include "observe/log.hpp"
+
+namespace ftm::engine {
+namespace {
+
+constexpr std::size_t kSpareJobs = 4;
+
+}  // namespace
+
+Reader::Reader(Core& core, std::uint32_t holder)
+    : core_(core), holder_(holder), buffer_(std::make_unique<std::array<char, 65536>>())
+{
+}
+
+void Reader::announce_work()
+{
+    if (announced_ || holder_ == net::Output::kStandby) {
+        return;
+    }
+    announced_ = true;
+    core_.wake(core_.idle.taking_work());
+}
+
+Job* Reader::new_job()
+{
+    if (spare_.empty()) {
+        return new Job;
+    }
+    Job* job = spare_.back().release();
+    spare_.pop_back();
+    return job;
+}
+
+void Reader::recycle(Job* job)
+{
+    std::unique_ptr<Job> owned(job);
+    if (spare_.size() < kSpareJobs) {
+        owned->request.reset();
+        spare_.push_back(std::move(owned));
+    }
+}
+
+Job* Reader::on_event(const Event& event)
+{
+    switch (event.kind) {
+        case Event::Kind::listener:
+            return accept_all(event.index);
+        case Event::Kind::session: {
+            Session& session = core_.sessions.at(event.index);
+            if (session.read_right.take(event.generation) != net::ReadRight::Take::taken) {
+                return nullptr;
+            }
+            return read(session, event.flags);
+        }
+        case Event::Kind::work:
+        case Event::Kind::none:
+            break;
+    }
+    return nullptr;
+}
+
+bool Reader::allowed(int fd, std::uint32_t listener) const
+{
+    if (!core_.listeners[listener].tcp || core_.settings.pool->listen_allowed_clients == std::nullopt) {
+        return true;
+    }
+    const std::string address = net::peer_address(fd);
+    const auto& list = core_.settings.allowed_clients;
+    if (std::find(list.begin(), list.end(), address) != list.end()) {
+        return true;
+    }
+    observe::Log::instance().worker_output(observe::Level::error, static_cast<int>(holder_),
+                                           "Connection disallowed: IP address '" + address + "' has been dropped.");
+    return false;
+}
+
+Session* Reader::open(int fd, std::uint32_t listener)
+{
+    Session* session = core_.sessions.acquire();
+    if (session == nullptr) {
+        ::close(fd);
+        return nullptr;
+    }
+    session->fd.reset(net::move_out_of_select_range(fd));
+    session->listener = listener;
+    return session;
+}
+
+// A context takes one connection and reads it; arming the listener again tells the next waiter of the rest, which costs
+// one system call where going through the ready set costs each of the others three. The standby thread, which runs
+// nothing, takes all of them.
+Job* Reader::accept_all(std::uint32_t listener)
+{
+    Session* first = nullptr;
+    for (;;) {
+        if (!core_.accepting.load(std::memory_order_relaxed)) {
+            break;
+        }
+        if (core_.idle.queued() >= core_.settings.queue_limit) {
+            core_.accept_paused.store(true);
+            break;
+        }
+        const int fd = net::accept_one(core_.listeners[listener].fd.get());
+        if (fd < 0) {
+            if (errno != EAGAIN) {
+                core_.accept_paused.store(true);
+                core_.call_standby();
+            }
+            break;
+        }
+        if (!allowed(fd, listener)) {
+            ::close(fd);
+            continue;
+        }
+        Session* session = open(fd, listener);
+        if (session == nullptr) {
+            continue;
+        }
+        if (first == nullptr) {
+            first = session;
+            if (holder_ != net::Output::kStandby) { // an edge that comes meanwhile finds nothing, or more
+                core_.ready.rearm_listener(core_.listeners[listener].fd.get(), listener);
+                break;
+            }
+        } else if (!ensure_registered(*session) || !session->read_right.give_back()) {
+            queue(read(*session, 0)); // it already had an event
+        }
+    }
+    return first != nullptr ? read(*first, 0) : nullptr;
+}
+
+}  // namespace ftm::engine

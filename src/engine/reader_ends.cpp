@@ -1,0 +1,195 @@
+// Ends: of a request, of a connection, and the way to a successor.
+#include "engine/reader.hpp"
+
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+#include "engine/hand_over.hpp"
+#include "fcgi/writer.hpp"
+
+namespace ftm::engine {
+Job* Reader::request_ended(Session& session, bool keep)
+{
+    const std::uint32_t generation = session.read_right.generation();
+    for (;;) {
+        Registration seen = Registration::none;
+        if (session.registration.compare_exchange_strong(seen, Registration::closed)) {
+            session.busy.store(false);
+            close(session); // never was in the ready set: both rights are ours
+            return nullptr;
+        }
+        if (seen != Registration::registering) {
+            break;
+        }
+        // the standby thread's sweep is adding it, or finds that it meant another: a few instructions
+    }
+    // From `ended` on a reader may close the session, and its place may be another connection's: what is to be said is
+    // said before, and later only the generation tells.
+    if (!keep) {
+        session.close_wanted.store(true);
+    }
+    session.ended.store(true);
+    if (!keep || session.output.gone() || (session.eof.load() && !session.has_pending.load())) {
+        close_if_idle(session, generation);
+        return nullptr;
+    }
+    const bool leaving = core_.draining.load();
+    if (!leaving && !session.has_pending.load()) {
+        return nullptr;
+    }
+    if (session.read_right.take(generation) != net::ReadRight::Take::taken) {
+        return nullptr; // its reader looks again
+    }
+    if (leaving) {
+        let_machine_go_on(session);
+        if (hand_over(session)) {
+            return nullptr;
+        }
+    }
+    return read(session, 0);
+}
+
+void Reader::send_error(Session& session, std::uint16_t id, int status, std::string_view reason)
+{
+    const std::string text = "Status: " + std::to_string(status) + " " + std::string(reason) +
+                       "\r\nContent-Type: text/plain\r\nRetry-After: 1\r\n\r\n" + std::string(reason) + "\n";
+    std::string bytes;
+    fcgi::append_stream(bytes, fcgi::RecordType::std_out, id, text);
+    const auto end = fcgi::end_request_record(id, 0, fcgi::ProtocolStatus::request_complete);
+    bytes.append(end.data(), end.size());
+    send(session, bytes);
+}
+
+void Reader::refuse(Job* job, int status, std::string_view reason)
+{
+    Session& session = *job->session;
+    const bool keep = job->request.keep_conn;
+    send_error(session, job->request.id, status, reason);
+    recycle(job);
+    Job* more = request_ended(session, keep);
+    if (more != nullptr) {
+        refuse(more, status, reason);
+    }
+}
+
+void Reader::adopted(Session& session, Job* whole)
+{
+    ensure_registered(session);
+    // The job only after the right is given back: from then on its context may end the connection at any time.
+    Job* more = read(session, 0);
+    queue(whole);
+    queue(more);
+}
+
+Job* Reader::leave(Session& session, bool to_successor)
+{
+    let_machine_go_on(session);
+    if (to_successor && hand_over(session)) {
+        return nullptr;
+    }
+    const bool receiving = session.building != nullptr || !session.pending.empty();
+    if (!to_successor && !receiving && !session.output.pending()) {
+        close(session);
+        return nullptr;
+    }
+    return read(session, 0);
+}
+
+void Reader::close_if_idle(Session& session, std::uint32_t generation)
+{
+    if (session.read_right.take(generation) == net::ReadRight::Take::taken) {
+        close(session);
+    }
+}
+
+// The standby thread has the write right (RULES 1), perhaps in this moment the descriptor in its hand.
+bool Reader::being_sent_elsewhere(const Session& session) const
+{
+    return holder_ != net::Output::kStandby && session.output.holder() == net::Output::kStandby;
+}
+
+// A running request keeps its connection open, and so does output that the standby thread is still sending: then the
+// right is given back, and whoever ends that closes.
+bool Reader::must_stay_open(Session& session) const
+{
+    const bool running = session.busy.load() && !session.ended.load();
+    return running || (session.output.pending() && !session.output.gone()) || being_sent_elsewhere(session);
+}
+
+void Reader::close(Session& session)
+{
+    const std::uint32_t generation = session.read_right.generation();
+    while (must_stay_open(session)) {
+        session.close_wanted.store(true);
+        if (session.output.gone() && being_sent_elsewhere(session)) {
+            ::shutdown(session.fd.get(), SHUT_RDWR); // wakes the standby thread, which waits for EPOLLOUT
+        }
+        if (session.read_right.give_back() &&
+            (must_stay_open(session) || session.read_right.take(generation) != net::ReadRight::Take::taken)) {
+            return;
+        }
+    }
+    leave_sets(session);
+    ::shutdown(session.fd.get(), SHUT_RDWR); // another process may hold a copy
+    session.fd.reset();
+    core_.sessions.release(session);
+}
+
+void Reader::leave_sets(Session& session)
+{
+    if (session.registration.exchange(Registration::closed) == Registration::registered) {
+        core_.ready.remove(session.fd.get());
+    }
+    if (session.watched.load()) {
+        ::epoll_ctl(core_.writers.get(), EPOLL_CTL_DEL, session.fd.get(), nullptr);
+    }
+}
+
+bool Reader::hand_over(Session& session, Job* whole)
+{
+    if (session.output.pending() || session.output.gone() || session.eof.load() || being_sent_elsewhere(session)) {
+        return false;
+    }
+    // Whoever comes here has looked before it took the right: meanwhile a reader may have given out the next request.
+    if (whole == nullptr && session.busy.load()) {
+        return false;
+    }
+    const std::lock_guard lock(core_.hand_over_mutex);
+    if (!core_.successor.valid() || !send_session(core_.successor, session, whole)) {
+        return false;
+    }
+    leave_sets(session);
+    session.fd.reset();
+    core_.sessions.release(session);
+    return true;
+}
+
+bool Reader::hand_over_queued(Job* job)
+{
+    Session& session = *job->session;
+    Registration expected = Registration::none;
+    const bool owned = session.registration.compare_exchange_strong(expected, Registration::closed) ||
+                       session.read_right.take(job->generation) == net::ReadRight::Take::taken;
+    if (!owned) {
+        return false;
+    }
+    if (hand_over(session, job)) {
+        recycle(job);
+        return true;
+    }
+    if (session.registration.load() != Registration::closed) {
+        queue(read(session, 0));
+    } else {
+        session.registration.store(Registration::none);
+    }
+    return false;
+}
+
+void Reader::queue(Job* job)
+{
+    if (job != nullptr && !core_.queue(job)) {
+        refuse(job, 503, "Service Unavailable");
+    }
+}
+
+}  // namespace ftm::engine

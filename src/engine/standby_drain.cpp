@@ -1,0 +1,150 @@
+// Connections that come from a predecessor, and drain: connections that leave for the successor.
+#include "engine/standby.hpp"
+
+#include <unistd.h>
+
+#include "engine/hand_over.hpp"
+#include "observe/log.hpp"
+
+namespace ftm::engine {
+namespace {
+
+using Wait = asio::posix::stream_descriptor;
+
+}  // namespace
+
+void Standby::add_predecessor(UniqueFd channel)
+{
+    predecessors_.emplace_back(io_, std::move(channel));
+    wait_for(predecessors_.back());
+}
+
+void Standby::wait_for(Predecessor& predecessor)
+{
+    predecessor.descriptor.async_wait(Wait::wait_read, [this, &predecessor](const ErrorCode& error) {
+        if (error) {
+            return;
+        }
+        for (;;) {
+            Message message;
+            const Channel::Receive got = predecessor.channel.receive(message);
+            if (got == Channel::Receive::nothing) {
+                wait_for(predecessor);
+                return;
+            }
+            if (got == Channel::Receive::closed) {
+                predecessor.descriptor.release();
+                predecessors_.remove_if([&](const Predecessor& p) { return &p == &predecessor; });
+                return;
+            }
+            if (message.kind == Message::Kind::connection) {
+                on_connection(message);
+            }
+        }
+    });
+}
+
+void Standby::on_connection(Message& message)
+{
+    Session* session = core_.sessions.acquire();
+    if (session == nullptr) {
+        return;
+    }
+    std::unique_ptr<Job> whole;
+    if (!receive_session(message, *session, whole)) {
+        observe::log(observe::Level::warning, "[pool %s] a connection could not be taken over",
+                     core_.settings.pool->name.c_str());
+        session->registration.store(Registration::closed);
+        session->fd.reset();
+        core_.sessions.release(*session);
+        return;
+    }
+    reader_.adopted(*session, whole.release());
+}
+
+void Standby::begin_drain(std::chrono::milliseconds deadline)
+{
+    if (core_.draining.exchange(true)) {
+        return;
+    }
+    leave_listeners();
+    drain_timer_.expires_after(deadline);
+    drain_timer_.async_wait([this](const ErrorCode& error) {
+        if (!error) {
+            observe::log(observe::Level::warning, "[pool %s] child %d still serves %u connections at the end of its time",
+                         core_.settings.pool->name.c_str(), ::getpid(), core_.sessions.open());
+            release_parked();
+            if (!wounded_) {
+                ::_exit(0);
+            }
+        }
+    });
+    continue_drain();
+}
+
+// RULES 6: out of the set first, then accept what had already been given to us.
+void Standby::leave_listeners()
+{
+    if (!core_.accepting.exchange(false)) {
+        return;
+    }
+    for (std::uint32_t i = 0; i < core_.listeners.size(); ++i) {
+        core_.ready.remove(core_.listeners[i].fd.get());
+    }
+}
+
+// Everything that is not being answered leaves; what is, follows after its END_REQUEST.
+void Standby::continue_drain()
+{
+    const bool to_successor = [this] {
+        const std::lock_guard lock(core_.hand_over_mutex);
+        return core_.successor.valid();
+    }();
+    if (wounded_ && to_successor) {
+        std::vector<Job*> queued;
+        for (Job* job = nullptr; core_.idle.pop(job);) {
+            queued.push_back(job);
+        }
+        for (Job* job : queued) {
+            if (!reader_.hand_over_queued(job)) {
+                reader_.queue(job); // the next sweep tries again
+            }
+        }
+    }
+    for (std::uint32_t i = 0; i < core_.sessions.created(); ++i) {
+        Session& session = core_.sessions.at(i);
+        if (session.registration.load() != Registration::registered ||
+            (session.busy.load() && !session.ended.load())) {
+            continue;
+        }
+        const std::uint32_t generation = session.read_right.generation();
+        if (session.read_right.take(generation) != net::ReadRight::Take::taken) {
+            continue;
+        }
+        reader_.queue(reader_.leave(session, to_successor));
+    }
+    maybe_finish();
+}
+
+void Standby::maybe_finish()
+{
+    bool busy = core_.idle.queued() != 0;
+    for (const auto& context : contexts_) {
+        busy = busy || (context->running() != 0 && context->crash_report().signal.load() == 0);
+    }
+    if (busy || core_.sessions.open() != 0 || !predecessors_.empty()) {
+        return;
+    }
+    if (wounded_) {
+        release_parked(); // every neighbour has finished: now the fault may end the process
+        return;
+    }
+    core_.idle.stop();
+    core_.ready.notify();
+    if (core_.live_contexts.load() == 0) {
+        stopping_ = true;
+        io_.stop();
+    }
+}
+
+}  // namespace ftm::engine

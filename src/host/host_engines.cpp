@@ -1,0 +1,187 @@
+// Engines of a host: fork, readiness, replacement, exit.
+#include "host/host_process.hpp"
+
+#include <fcntl.h>
+#include <list>
+#include <signal.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/check.hpp"
+#include "engine/engine.hpp"
+#include "observe/log.hpp"
+
+namespace ftm::host {
+
+using State = EngineProcess::State;
+
+void Host::start_engine()
+{
+    auto [ours, theirs] = Channel::make();
+    UniqueFd out_read, out_write, err_read, err_write;
+    if (pool_.catch_workers_output) {
+        for (auto [read, write] : {std::pair{&out_read, &out_write}, std::pair{&err_read, &err_write}}) {
+            int fds[2];
+            FTM_CHECK(::pipe2(fds, O_CLOEXEC) == 0);
+            read->reset(fds[0]);
+            write->reset(fds[1]);
+        }
+    } else {
+        out_write.reset(::open("/dev/null", O_WRONLY | O_CLOEXEC));
+        err_write.reset(::open("/dev/null", O_WRONLY | O_CLOEXEC));
+    }
+    const pid_t pid = ::fork();
+    if (pid == 0) {
+        ours.close();
+        out_read.reset();
+        err_read.reset();
+        become_engine(std::move(theirs), std::move(out_write), std::move(err_write));
+    }
+    if (pid < 0) {
+        observe::log_syserror("[pool %s] fork() failed", pool_.name.c_str());
+        start_again_ = Clock::now() + kStartBackOff;
+        return;
+    }
+    EngineProcess engine;
+    engine.pid = pid;
+    engine.channel = std::move(ours);
+    engine.started = Clock::now();
+    engine.deadline = engine.started + kReadyTimeout;
+    engine.out_read = std::move(out_read);
+    engine.err_read = std::move(err_read);
+    engines_.push_back(std::move(engine));
+    report_started(engines_.back(), false);
+}
+
+void Host::report_started(const EngineProcess& engine, bool again)
+{
+    std::vector<int> fds;
+    if (engine.out_read.valid()) {
+        fds = {engine.out_read.get(), engine.err_read.get()};
+    }
+    master_.send(Message::Kind::engine_started, {engine.pid, again ? 1 : 0}, {}, fds);
+}
+
+void Host::become_engine(Channel to_host, UniqueFd out, UniqueFd err)
+{
+    engine::EngineStart start;
+    start.pool = &pool_;
+    start.listeners = std::move(listeners_);
+    start.host = std::move(to_host);
+    start.board = &board_;
+    start.crash_pipe = crash_.write.get();
+    start.x_powered_by = x_powered_by_;
+    ::dup2(out.get(), STDOUT_FILENO);
+    ::dup2(err.get(), STDERR_FILENO);
+    out.reset();
+    err.reset();
+    engines_.clear();
+    master_.close();
+    signals_.reset();
+    crash_.read.reset();
+    opcache_.read.reset();
+    pending_take_over_.clear();
+    ::_exit(engine::run_engine(std::move(start)));
+}
+
+void Host::on_engine_message(EngineProcess& engine, Message& message)
+{
+    if (message.kind == Message::Kind::engine_ready) {
+        on_ready(engine);
+    } else if (message.kind == Message::Kind::want_successor && !draining_ && engine.state == State::ready &&
+               !engine.expected_to_exit) {
+        replace(engine);
+    }
+}
+
+void Host::on_ready(EngineProcess& engine)
+{
+    engine.state = State::ready;
+    engine.deadline.reset();
+    if (!reported_ready_) {
+        reported_ready_ = true;
+        master_.send(Message::Kind::engine_ready, {engine.pid});
+    }
+    for (const UniqueFd& predecessor : pending_take_over_) {
+        engine.channel.send(Message::Kind::take_over, {}, {}, {predecessor.get()});
+    }
+    pending_take_over_.clear();
+    if (draining_) {
+        return;
+    }
+    for (EngineProcess& old : engines_) {
+        if (&old != &engine && (old.state == State::wounded || old.expected_to_exit) && !old.hands_over) {
+            auto [for_new, for_old] = Channel::make();
+            old.hands_over = true;
+            if (old.state != State::wounded) {
+                old.deadline = Clock::now() + pool_.pm_drain_timeout + kReadyTimeout;
+            }
+            engine.channel.send(Message::Kind::take_over, {}, {}, {for_new.fd()});
+            old.channel.send(Message::Kind::drain, {std::chrono::milliseconds(pool_.pm_drain_timeout).count()}, {},
+                             {for_old.fd()});
+        }
+    }
+}
+
+void Host::replace(EngineProcess& old)
+{
+    old.expected_to_exit = true; // serves on until its successor can
+    start_engine();
+}
+
+void Host::on_exit(EngineProcess& engine, int status)
+{
+    const auto lifetime = std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - engine.started);
+    board_.release_pid(engine.pid);
+    master_.send(Message::Kind::engine_exited,
+                 {engine.pid, status, lifetime.count(), engine.expected_to_exit || draining_ ? 1 : 0});
+    const bool never_ready = engine.state == State::starting;
+    engines_.remove_if([&](const EngineProcess& e) { return &e == &engine; });
+    if (draining_ || is_serving() || start_again_) {
+        return;
+    }
+    if (never_ready) {
+        start_again_ = Clock::now() + kStartBackOff;
+    } else {
+        start_engine();
+    }
+}
+
+void Host::reap()
+{
+    int status = 0;
+    pid_t pid;
+    while ((pid = ::waitpid(-1, &status, WNOHANG)) > 0) {
+        if (EngineProcess* engine = find(pid)) {
+            Message message; // a crash note or a last word may still be on its way
+            while (engine->channel.valid() && engine->channel.receive(message) == Channel::Receive::message) {
+                on_engine_message(*engine, message);
+            }
+            on_crash();
+            on_exit(*engine, status);
+        }
+    }
+}
+
+void Host::on_signal()
+{
+    signalfd_siginfo info;
+    while (::read(signals_.get(), &info, sizeof info) == static_cast<ssize_t>(sizeof info)) {
+        switch (info.ssi_signo) {
+            case SIGCHLD:
+                reap();
+                break;
+            case SIGQUIT:
+                drain_all(pool_.pm_drain_timeout, {});
+                break;
+            default: // TERM, INT: as php-fpm's children, at once
+                draining_ = true;
+                for (const EngineProcess& engine : engines_) {
+                    ::kill(engine.pid, SIGTERM);
+                }
+        }
+    }
+}
+
+}  // namespace ftm::host

@@ -1,0 +1,106 @@
+// What the master tells a host.
+#include "host/host_process.hpp"
+
+#include <algorithm>
+#include <list>
+#include <signal.h>
+#include <unistd.h>
+
+#include "observe/log.hpp"
+
+namespace ftm::host {
+
+using State = EngineProcess::State;
+
+void Host::on_master()
+{
+    for (;;) {
+        Message message;
+        const Channel::Receive got = master_.receive(message);
+        if (got == Channel::Receive::nothing) {
+            return;
+        }
+        if (got == Channel::Receive::closed) {
+            master_.close();
+            unclaimed_ = unclaimed_.value_or(Clock::now() + kClaimWindow);
+            return;
+        }
+        on_master_message(message);
+    }
+}
+
+void Host::on_master_message(Message& message)
+{
+    switch (message.kind) {
+        case Message::Kind::drain:
+            drain_all(std::chrono::milliseconds(message.args[0]),
+                      message.fds.empty() ? UniqueFd() : std::move(message.fds[0]));
+            break;
+        case Message::Kind::take_over:
+            if (!message.fds.empty()) {
+                const auto ready = std::find_if(engines_.begin(), engines_.end(),
+                                                [](const auto& e) { return e.state == State::ready && !e.expected_to_exit; });
+                if (ready != engines_.end()) {
+                    ready->channel.send(Message::Kind::take_over, {}, {}, {message.fds[0].get()});
+                } else {
+                    pending_take_over_.push_back(std::move(message.fds[0]));
+                }
+            }
+            break;
+        case Message::Kind::stop:
+            if (message.args[0] == SIGQUIT) {
+                drain_all(pool_.pm_drain_timeout, {});
+            } else {
+                draining_ = true;
+                for (const EngineProcess& engine : engines_) {
+                    ::kill(engine.pid, static_cast<int>(message.args[0]));
+                }
+            }
+            break;
+        case Message::Kind::reloading:
+            unclaimed_ = Clock::now() + kClaimWindow;
+            break;
+        case Message::Kind::reopen_logs:
+            if (!message.fds.empty()) {
+                ::dup2(message.fds[0].get(), STDERR_FILENO);
+            }
+            break;
+        case Message::Kind::claim:
+            unclaimed_.reset();
+            for (const EngineProcess& engine : engines_) { // executing closed the pipes of the master
+                report_started(engine, true);
+            }
+            break;
+        default:
+            break;
+    }
+}
+
+void Host::drain_all(std::chrono::milliseconds deadline, UniqueFd successor)
+{
+    if (draining_ && !successor.valid()) {
+        return; // it is under way, and may have a successor
+    }
+    draining_ = true;
+    for (EngineProcess& engine : engines_) {
+        if (engine.state == State::wounded && engine.hands_over) {
+            continue;
+        }
+        std::vector<int> fds;
+        if (successor.valid()) {
+            fds.push_back(successor.get());
+        }
+        engine.expected_to_exit = true;
+        engine.hands_over = true;
+        if (engine.state != State::wounded) {
+            engine.state = State::draining;
+        }
+        engine.deadline = Clock::now() + deadline + kKillAfterGiveUp;
+        if (!engine.channel.send(Message::Kind::drain, {deadline.count()}, {}, fds)) {
+            engine.deadline = Clock::now();
+        }
+    }
+    listeners_.clear();
+}
+
+}  // namespace ftm::host

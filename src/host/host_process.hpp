@@ -1,0 +1,77 @@
+// A pool host as one object: what it owns, and what it does on which event. Its code is in host.cpp (start and loop),
+// host_engines.cpp, host_crashes.cpp, host_master.cpp and host_time.cpp. One thread.
+#pragma once
+
+#include <chrono>
+#include <list>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "host/engine_process.hpp"
+#include "host/host.hpp"
+
+namespace ftm::host {
+
+inline constexpr auto kClaimWindow = std::chrono::seconds(2);
+inline constexpr auto kReadyTimeout = std::chrono::seconds(10);
+inline constexpr auto kKillAfterGiveUp = std::chrono::seconds(1);
+inline constexpr auto kLockWatch = std::chrono::milliseconds(50);  // RULES 15
+inline constexpr auto kStartBackOff = std::chrono::seconds(1);
+
+inline constexpr int kExitSoftware = 70;
+
+struct Pipe {
+    UniqueFd read;
+    UniqueFd write;
+};
+
+class Host {
+public:
+    explicit Host(HostStart start);
+
+    int run();
+
+private:
+    bool start_php();
+    void start_engine();
+    void report_started(const EngineProcess& engine, bool again);
+    [[noreturn]] void become_engine(Channel to_host, UniqueFd out, UniqueFd err);
+    void on_signal();
+    void reap();
+    void on_exit(EngineProcess& engine, int status);
+    void on_engine_message(EngineProcess& engine, Message& message);
+    void on_ready(EngineProcess& engine);
+    void on_master();
+    void on_master_message(Message& message);
+    void on_crash();
+    void limit_wounded(Clock::time_point now);
+    void on_opcache();
+    void on_time();
+    void watch_lock(EngineProcess& engine, Clock::time_point now);
+    void drain_all(std::chrono::milliseconds deadline, UniqueFd successor);
+    void replace(EngineProcess& old);
+    [[nodiscard]] int timeout_ms() const;
+    [[nodiscard]] EngineProcess* find(pid_t pid);
+    [[nodiscard]] bool is_serving() const;
+
+    const config::Pool& pool_;
+    php::RuntimeOptions runtime_;
+    std::vector<engine::Listener> listeners_;
+    Channel master_;
+    observe::Scoreboard board_;
+    Pipe crash_;
+    Pipe opcache_;
+    UniqueFd signals_;
+    int opcache_lock_ = -1;
+    std::string x_powered_by_;
+
+    std::list<EngineProcess> engines_;
+    std::vector<UniqueFd> pending_take_over_;  // connections of earlier generations, for the first ready engine
+    bool draining_ = false;
+    bool reported_ready_ = false;
+    std::optional<Clock::time_point> unclaimed_;    // the master is gone or executing: serve until then
+    std::optional<Clock::time_point> start_again_;  // back-off after an engine that never became ready
+};
+
+}  // namespace ftm::host

@@ -1,0 +1,199 @@
+// Hosts as the master sees them: messages, generations, deaths.
+#include "master/master_process.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "master/child_exit.hpp"
+#include "master/systemd.hpp"
+#include "observe/log.hpp"
+
+namespace ftm::master {
+
+using namespace std::chrono_literals;
+using observe::Level;
+using observe::log;
+using State = HostProcess::State;
+
+void Master::read_host(Pool& pool, HostProcess& host)
+{
+    while (host.channel.valid()) {
+        Message message;
+        const Channel::Receive got = host.channel.receive(message);
+        if (got == Channel::Receive::nothing) {
+            return;
+        }
+        if (got == Channel::Receive::closed) {
+            host.channel.close();
+            return;
+        }
+        on_host_message(pool, host, message);
+    }
+}
+
+void Master::on_host_message(Pool& pool, HostProcess& host, Message& message)
+{
+    switch (message.kind) {
+        case Message::Kind::engine_started: {
+            EngineRecord record;
+            record.started = Clock::now();
+            if (message.fds.size() == 2) {
+                record.output.out = std::move(message.fds[0]);
+                record.output.err = std::move(message.fds[1]);
+                for (const UniqueFd* fd : {&record.output.out, &record.output.err}) {
+                    ::fcntl(fd->get(), F_SETFL, O_RDONLY | O_NONBLOCK);
+                }
+            }
+            const auto pid = static_cast<pid_t>(message.args[0]);
+            const bool again = message.args[1] != 0;
+            const Level level = host.state == State::serving && !again ? Level::notice : Level::debug;
+            host.engines[pid] = std::move(record);
+            log(level, "[pool %s] child %d started", pool.name.c_str(), pid);
+            break;
+        }
+        case Message::Kind::engine_ready:
+            if (host.state == State::starting) {
+                on_generation_ready(pool, host);
+            }
+            break;
+        case Message::Kind::engine_exited: {
+            const auto pid = static_cast<pid_t>(message.args[0]);
+            on_log(pool);
+            if (auto it = host.engines.find(pid); it != host.engines.end()) {
+                OutputPipes& output = it->second.output;
+                on_output(pool, pid, output.out, output.out_lines, "stdout");
+                on_output(pool, pid, output.err, output.err_lines, "stderr");
+                host.engines.erase(it);
+            }
+            const bool quiet = message.args[3] != 0 || phase_ != Phase::running || host.state == State::draining;
+            log_child_exit(pool.name, pid, static_cast<int>(message.args[1]), std::chrono::microseconds(message.args[2]),
+                           quiet);
+            break;
+        }
+        case Message::Kind::want_generation:
+            if (host.state == State::serving && !pool.wants_generation) {
+                pool.wants_generation = true;
+                log(Level::notice, "[pool %s] opcache asked for a restart: a new generation starts", pool.name.c_str());
+            }
+            break;
+        case Message::Kind::failed:
+            on_generation_failed(pool, host, message.text);
+            break;
+        default:
+            break;
+    }
+}
+
+void Master::on_generation_ready(Pool& pool, HostProcess& fresh)
+{
+    fresh.state = State::serving;
+    fresh.deadline.reset();
+    pool.failures = 0;
+    pool.ready_once = true;
+    for (HostProcess& old : pool.hosts) {
+        if (&old == &fresh || old.state != State::serving) {
+            continue;
+        }
+        auto [for_new, for_old] = Channel::make();
+        fresh.channel.send(Message::Kind::take_over, {}, {}, {for_new.fd()});
+        drain(pool, old, for_old.release());
+    }
+    maybe_announce();
+}
+
+void Master::drain(Pool& pool, HostProcess& old, UniqueFd successor)
+{
+    std::vector<int> fds;
+    if (successor.valid()) {
+        fds.push_back(successor.get());
+    }
+    const auto time = drain_time(pool);
+    old.state = State::draining;
+    old.deadline = Clock::now() + time + 5s;
+    old.channel.send(Message::Kind::drain, {time.count()}, {}, fds);
+}
+
+void Master::on_generation_failed(Pool& pool, HostProcess& failed, const std::string& why)
+{
+    failed.deadline.reset();
+    log(Level::error, "[pool %s] %s", pool.name.c_str(), why.c_str());
+    const bool others = std::any_of(pool.hosts.begin(), pool.hosts.end(),
+                                    [&](const auto& h) { return &h != &failed && h.state == State::serving; });
+    if (!others && !pool.ready_once && !announced_ && start_.inherited.hosts.empty()) {
+        log(Level::error, "FPM initialization failed");
+        exit_code_ = kExitSoftware;
+        begin_stop(SIGTERM);
+    }
+}
+
+void Master::maybe_announce()
+{
+    if (announced_ || phase_ != Phase::running) {
+        return;
+    }
+    const bool all = std::all_of(pools_.begin(), pools_.end(),
+                                 [](const Pool& pool) { return pool.config == nullptr || pool.ready_once; });
+    if (all) {
+        announced_ = true;
+        log(Level::notice, "ready to handle connections");
+        notify_ready();
+    }
+}
+
+void Master::reap()
+{
+    int status = 0;
+    pid_t pid;
+    while ((pid = ::waitpid(-1, &status, WNOHANG)) > 0) {
+        bool known = false;
+        for (Pool& pool : pools_) {
+            for (HostProcess& host : pool.hosts) {
+                if (host.pid == pid && host.alive) {
+                    known = true;
+                    read_host(pool, host);
+                    on_log(pool);
+                    host.alive = false;
+                    on_host_exit(pool, host, status);
+                } else if (const auto it = pool.orphans.find(pid); !known && it != pool.orphans.end()) {
+                    known = true;
+                    const auto lifetime = Clock::now() - it->second;
+                    pool.orphans.erase(it);
+                    pool.board.valid() ? pool.board.release_pid(pid) : void();
+                    log_child_exit(pool.name, pid, status,
+                                   std::chrono::duration_cast<std::chrono::microseconds>(lifetime), phase_ != Phase::running);
+                }
+            }
+        }
+        if (!known) {
+            log_unknown_exit(pid, status);
+        }
+    }
+}
+
+void Master::on_host_exit(Pool& pool, HostProcess& host, int status)
+{
+    for (auto& [engine, record] : host.engines) {
+        pool.orphans[engine] = record.started;
+    }
+    if (phase_ != Phase::running || host.state == State::draining) {
+        return;
+    }
+    log_host_exit(pool.name, host.pid, status,
+                  std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - host.started));
+    if (pool.config == nullptr) {
+        return;
+    }
+    if (host.state == State::starting) {
+        const auto back_off = std::min<std::chrono::seconds>(kMaxBackOff, std::chrono::seconds(1 << std::min(pool.failures, 5u)));
+        ++pool.failures;
+        pool.start_again = Clock::now() + back_off;
+    } else {
+        pool.start_again = Clock::now();
+    }
+}
+
+}  // namespace ftm::master

@@ -1,0 +1,154 @@
+// The master's poll loop: what became readable, and whose time is over.
+#include "master/master_process.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <poll.h>
+#include <signal.h>
+
+#include "base/check.hpp"
+#include "observe/log.hpp"
+
+namespace ftm::master {
+
+using namespace std::chrono_literals;
+using observe::Level;
+using observe::log;
+using State = HostProcess::State;
+
+void Master::loop_once()
+{
+    struct Source {
+        Pool* pool = nullptr;
+        HostProcess* host = nullptr;
+        pid_t engine = 0;
+        UniqueFd* pipe = nullptr;
+        bool is_error_pipe = false;
+    };
+    std::vector<pollfd> fds{{signals_.get(), POLLIN, 0}};
+    std::vector<Source> sources(1);
+    const auto add = [&](int fd, Source source) {
+        fds.push_back({fd, POLLIN, 0});
+        sources.push_back(source);
+    };
+    for (Pool& pool : pools_) {
+        if (pool.log_read.valid()) {
+            add(pool.log_read.get(), {&pool});
+        }
+        for (const UniqueFd& old : pool.old_logs) {
+            add(old.get(), {&pool});
+        }
+        for (HostProcess& host : pool.hosts) {
+            if (host.channel.valid()) {
+                add(host.channel.fd(), {&pool, &host});
+            }
+            for (auto& [pid, engine] : host.engines) {
+                for (UniqueFd* pipe : {&engine.output.out, &engine.output.err}) {
+                    if (pipe->valid()) {
+                        add(pipe->get(), {&pool, &host, pid, pipe, pipe == &engine.output.err});
+                    }
+                }
+            }
+        }
+    }
+    const int n = ::poll(fds.data(), fds.size(), timeout_ms());
+    FTM_CHECK(n >= 0 || errno == EINTR);
+    // Logs and output first, then messages, then deaths: the order in which things were said.
+    for (std::size_t i = 1; i < fds.size(); ++i) {
+        const Source& source = sources[i];
+        if (fds[i].revents == 0) {
+            continue;
+        }
+        if (source.pipe != nullptr) {
+            OutputPipes& output = source.host->engines.at(source.engine).output;
+            on_output(*source.pool, source.engine, *source.pipe, source.is_error_pipe ? output.err_lines : output.out_lines,
+                      source.is_error_pipe ? "stderr" : "stdout");
+        } else if (source.host == nullptr) {
+            on_log(*source.pool);
+        }
+    }
+    for (std::size_t i = 1; i < fds.size(); ++i) {
+        if (fds[i].revents != 0 && sources[i].host != nullptr && sources[i].pipe == nullptr) {
+            read_host(*sources[i].pool, *sources[i].host);
+        }
+    }
+    if (fds[0].revents != 0) {
+        on_signals();
+    }
+    for (Pool& pool : pools_) {
+        pool.hosts.remove_if([](const HostProcess& host) { return !host.alive; });
+    }
+    on_time();
+}
+
+int Master::timeout_ms() const
+{
+    std::optional<Clock::time_point> next = escalate_at_;
+    const auto consider = [&](const std::optional<Clock::time_point>& when) {
+        if (when && (!next || *when < *next)) {
+            next = when;
+        }
+    };
+    for (const Pool& pool : pools_) {
+        consider(pool.start_again);
+        if (pool.wants_generation && pool.last_start) {
+            consider(*pool.last_start + kGenerationInterval);
+        }
+        for (const HostProcess& host : pool.hosts) {
+            consider(host.deadline);
+        }
+    }
+    if (!next) {
+        return -1;
+    }
+    return static_cast<int>(std::clamp<long>(std::chrono::ceil<std::chrono::milliseconds>(*next - Clock::now()).count(), 0, 60'000));
+}
+
+void Master::on_time()
+{
+    const auto now = Clock::now();
+    if (escalate_at_ && now >= *escalate_at_) {
+        escalate();
+    }
+    if (phase_ == Phase::stopping) {
+        if (!any_host()) {
+            phase_ = Phase::finished;
+        }
+        return;
+    }
+    for (Pool& pool : pools_) {
+        for (HostProcess& host : pool.hosts) {
+            if (host.deadline && now >= *host.deadline) {
+                host.deadline.reset();
+                if (host.state == State::starting) {
+                    log(Level::error, "[pool %s] no child became ready in time", pool.name.c_str());
+                    host.channel.send(Message::Kind::stop, {SIGKILL});
+                }
+                ::kill(host.pid, SIGKILL);
+            }
+        }
+        const bool starting = std::any_of(pool.hosts.begin(), pool.hosts.end(),
+                                          [](const auto& h) { return h.state == State::starting; });
+        const bool due = (pool.start_again && now >= *pool.start_again) ||
+                         (pool.wants_generation && now >= *pool.last_start + kGenerationInterval);
+        // At most two generations are alive: the wish waits until an older one is gone (RULES 14).
+        if (pool.config != nullptr && due && !starting && pool.hosts.size() < 2) {
+            start_host(pool);
+        } else if (due && pool.wants_generation) {
+            pool.last_start = now - kGenerationInterval + 100ms; // look again soon
+        }
+    }
+}
+
+bool Master::any_host() const
+{
+    return std::any_of(pools_.begin(), pools_.end(), [](const Pool& pool) { return !pool.hosts.empty(); });
+}
+
+std::chrono::milliseconds Master::drain_time(const Pool& pool) const
+{
+    const auto own = pool.config != nullptr ? pool.config->pm_drain_timeout : std::chrono::seconds(30);
+    return std::max(own, start_.config.global.process_control_timeout);
+}
+
+}  // namespace ftm::master

@@ -1,0 +1,76 @@
+// The master process as one object: what it owns, and what it does on which event. Its code is in master.cpp (start),
+// master_loop.cpp, master_hosts.cpp, master_output.cpp and master_signals.cpp. One thread.
+#pragma once
+
+#include <chrono>
+#include <list>
+#include <optional>
+#include <string>
+
+#include "master/listening.hpp"
+#include "master/master.hpp"
+#include "master/pid_file.hpp"
+#include "master/pool.hpp"
+
+namespace ftm::master {
+
+inline constexpr auto kReadyTimeout = std::chrono::seconds(12);           // the host itself gives an engine 10 s
+inline constexpr auto kGenerationInterval = std::chrono::seconds(2);      // RULES 14
+inline constexpr auto kMaxBackOff = std::chrono::seconds(30);
+inline constexpr auto kEscalation = std::chrono::seconds(1);
+
+inline constexpr int kExitOk = 0;
+inline constexpr int kExitSoftware = 70;
+inline constexpr int kExitConfig = 78;
+
+class Master {
+public:
+    explicit Master(MasterStart start) : start_(std::move(start)) {}
+    int run();
+
+private:
+    enum class Phase { running, stopping, finished };
+
+    bool initialize();
+    void adopt_inherited();
+    void tell_parent(bool ok);
+    void loop_once();
+    void on_signals();
+    void on_host_message(Pool& pool, HostProcess& host, Message& message);
+    void on_log(Pool& pool);
+    void on_output(Pool& pool, pid_t engine, UniqueFd& fd, WorkerOutput& lines, const char* stream);
+    void on_time();
+    void reap();
+    void on_host_exit(Pool& pool, HostProcess& host, int status);
+    void read_host(Pool& pool, HostProcess& host);
+
+    void start_host(Pool& pool);
+    [[noreturn]] void become_host(Pool& pool, Channel to_master);
+    void on_generation_ready(Pool& pool, HostProcess& fresh);
+    void on_generation_failed(Pool& pool, HostProcess& failed, const std::string& why);
+    void drain(Pool& pool, HostProcess& old, UniqueFd successor);
+    void maybe_announce();
+    void begin_stop(int signal);
+    void escalate();
+    void reopen_logs();
+    void reload();
+    void finish();
+    [[nodiscard]] bool any_host() const;
+    [[nodiscard]] int timeout_ms() const;
+    [[nodiscard]] std::chrono::milliseconds drain_time(const Pool& pool) const;
+
+    MasterStart start_;
+    ListeningSockets sockets_;
+    PidFile pid_file_;
+    UniqueFd signals_;
+    UniqueFd saved_stderr_;
+    std::list<Pool> pools_;
+    Phase phase_ = Phase::running;
+    bool announced_ = false;
+    int exit_code_ = kExitOk;
+    int stop_signal_ = 0;
+    bool escalated_ = false;
+    std::optional<Clock::time_point> escalate_at_;
+};
+
+}  // namespace ftm::master

@@ -1,0 +1,144 @@
+// Signals to the master: stop, escalation, reload, reopened logs.
+#include "master/master_process.hpp"
+
+#include <cstring>
+#include <signal.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "master/reload.hpp"
+#include "master/systemd.hpp"
+#include "observe/log.hpp"
+
+namespace ftm::master {
+
+using namespace std::chrono_literals;
+using observe::Level;
+using observe::log;
+using State = HostProcess::State;
+
+void Master::on_signals()
+{
+    signalfd_siginfo info;
+    while (::read(signals_.get(), &info, sizeof info) == static_cast<ssize_t>(sizeof info)) {
+        switch (info.ssi_signo) {
+            case SIGTERM:
+            case SIGINT:
+                if (stop_signal_ != SIGTERM) {
+                    log(Level::notice, "Terminating ...");
+                    begin_stop(SIGTERM);
+                }
+                break;
+            case SIGQUIT:
+                if (stop_signal_ == 0) {
+                    log(Level::notice, "Finishing ...");
+                    begin_stop(SIGQUIT);
+                }
+                break;
+            case SIGUSR1:
+                reopen_logs();
+                break;
+            case SIGUSR2:
+                if (phase_ == Phase::running) {
+                    log(Level::notice, "Reloading in progress ...");
+                    reload();
+                }
+                break;
+            case SIGCHLD:
+                reap();
+                break;
+            default:
+                break;
+        }
+    }
+}
+
+void Master::begin_stop(int signal)
+{
+    phase_ = Phase::stopping;
+    stop_signal_ = signal;
+    notify_stopping();
+    for (Pool& pool : pools_) {
+        for (HostProcess& host : pool.hosts) {
+            host.channel.send(Message::Kind::stop, {signal});
+        }
+    }
+    // php-fpm's escalation: the next signal after process_control_timeout, then every second (research 3.4).
+    escalate_at_ = Clock::now() + start_.config.global.process_control_timeout;
+}
+
+void Master::escalate()
+{
+    const int next = stop_signal_ == SIGQUIT ? SIGTERM : SIGKILL;
+    // SIGTERM with the default timeout of 0 must not become SIGKILL in the same instant: hosts need a moment to end.
+    if (next == SIGKILL && start_.config.global.process_control_timeout == 0s && stop_signal_ == SIGTERM && !escalated_) {
+        escalated_ = true;
+        escalate_at_ = Clock::now() + kEscalation;
+        return;
+    }
+    stop_signal_ = next == SIGKILL ? stop_signal_ : next;
+    for (Pool& pool : pools_) {
+        for (HostProcess& host : pool.hosts) {
+            if (next == SIGKILL) {
+                for (const auto& [engine, record] : host.engines) {
+                    ::kill(engine, SIGKILL);
+                }
+                ::kill(host.pid, SIGKILL);
+            } else {
+                host.channel.send(Message::Kind::stop, {next});
+            }
+        }
+        if (next == SIGKILL) {
+            for (const auto& [engine, started] : pool.orphans) {
+                ::kill(engine, SIGKILL);
+            }
+        }
+    }
+    escalate_at_ = Clock::now() + kEscalation;
+}
+
+void Master::reload()
+{
+    if (const std::string why = test_binary(start_.arguments); !why.empty()) {
+        log(Level::error, "reload refused, the running configuration stays: %s", why.c_str());
+        return;
+    }
+    notify_reloading();
+    ReloadState state;
+    state.daemonized = start_.daemonized;
+    for (Pool& pool : pools_) {
+        on_log(pool);
+        for (HostProcess& host : pool.hosts) {
+            read_host(pool, host);
+            if (!host.alive || !host.channel.valid()) {
+                continue;
+            }
+            if (host.state == State::draining) {
+                continue; // ends on its own
+            }
+            if (host.state == State::starting && host.engines.empty()) {
+                ::kill(host.pid, SIGKILL); // has accepted nothing yet, and the next image starts another
+                continue;
+            }
+            host.channel.send(Message::Kind::reloading);
+            state.hosts.push_back({pool.name, host.pid, host.channel.fd(), pool.log_read.get()});
+        }
+    }
+    sockets_.export_all();
+    if (saved_stderr_.valid()) {
+        ::dup2(saved_stderr_.get(), STDERR_FILENO);
+    }
+    execute(start_.arguments, state); // returns only if it failed
+    exit_code_ = kExitSoftware;
+    begin_stop(SIGTERM);
+}
+
+void Master::finish()
+{
+    reap();
+    log(Level::notice, "exiting, bye-bye!");
+    pid_file_.remove();
+    sockets_.unlink_all();
+}
+
+}  // namespace ftm::master

@@ -1,0 +1,101 @@
+#include "net/spool_file.hpp"
+
+#include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+#include <csignal>
+#include <cstdlib>
+#include <filesystem>
+#include <string>
+
+namespace ftm::net {
+namespace {
+
+bool append(SpoolFile& spool, const std::string& text) { return spool.append(text.data(), text.size()); }
+
+TEST(SpoolFile, gives_back_in_order)
+{
+    SpoolFile spool;
+    EXPECT_EQ(spool.size(), 0U);
+    ASSERT_TRUE(append(spool, "abc"));
+    ASSERT_TRUE(append(spool, "defg"));
+    EXPECT_EQ(spool.size(), 7U);
+    std::string out = ">";
+    ASSERT_TRUE(spool.take(out, 2));
+    EXPECT_EQ(out, ">ab");
+    ASSERT_TRUE(append(spool, "h"));
+    ASSERT_TRUE(spool.take(out, 100));
+    EXPECT_EQ(out, ">abcdefgh");
+    EXPECT_EQ(spool.size(), 0U);
+}
+
+TEST(SpoolFile, starts_anew_when_it_was_emptied)
+{
+    SpoolFile spool;
+    std::string out;
+    for (int i = 0; i < 3; ++i) {
+        ASSERT_TRUE(append(spool, "round " + std::to_string(i)));
+        ASSERT_TRUE(spool.take(out, 1000));
+    }
+    EXPECT_EQ(out, "round 0round 1round 2");
+}
+
+TEST(SpoolFile, taking_from_an_empty_one_gives_nothing)
+{
+    SpoolFile spool;
+    std::string out;
+    EXPECT_TRUE(spool.take(out, 10));
+    EXPECT_EQ(out, "");
+}
+
+TEST(SpoolFile, clear_forgets)
+{
+    SpoolFile spool;
+    ASSERT_TRUE(append(spool, "old"));
+    spool.clear();
+    EXPECT_EQ(spool.size(), 0U);
+    ASSERT_TRUE(append(spool, "new"));
+    std::string out;
+    ASSERT_TRUE(spool.take(out, 10));
+    EXPECT_EQ(out, "new");
+}
+
+TEST(SpoolFile, leaves_no_name_behind)
+{
+    const std::filesystem::path dir = std::filesystem::temp_directory_path() / ("ftm-spool-" + std::to_string(::getpid()));
+    std::filesystem::create_directory(dir);
+    ::setenv("TMPDIR", dir.c_str(), 1);
+    SpoolFile spool;
+    EXPECT_TRUE(append(spool, "x"));
+    EXPECT_TRUE(std::filesystem::is_empty(dir));
+    ::unsetenv("TMPDIR");
+    std::filesystem::remove_all(dir);
+}
+
+TEST(SpoolFile, says_when_it_cannot_be_made)
+{
+    ::setenv("TMPDIR", "/nonexistent", 1);
+    SpoolFile spool;
+    EXPECT_FALSE(append(spool, "x"));
+    ::unsetenv("TMPDIR");
+}
+
+TEST(SpoolFile, says_when_it_cannot_be_written)
+{
+    rlimit old{};
+    ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &old), 0);
+    const auto old_handler = std::signal(SIGXFSZ, SIG_IGN);
+    const rlimit small{100, old.rlim_max};
+    ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &small), 0);
+    SpoolFile spool;
+    const bool fits = append(spool, std::string(100, 'x'));
+    const bool too_much = append(spool, "y");
+    ::setrlimit(RLIMIT_FSIZE, &old);
+    std::signal(SIGXFSZ, old_handler);
+    EXPECT_TRUE(fits);
+    EXPECT_FALSE(too_much);
+}
+
+}  // namespace
+}  // namespace ftm::net
