@@ -108,8 +108,8 @@ void Standby::tell_ready_once()
         }
         if (up == contexts_.size()) {
             told_ready_ = true;
-            core_.accepting.store(true);
-            for (std::uint32_t i = 0; i < core_.listeners.size(); ++i) {
+            core_.accepting.store(!core_.draining.load());
+            for (std::uint32_t i = 0; i < core_.listeners.size() && core_.accepting.load(); ++i) {
                 core_.ready.add_listener(core_.listeners[i].fd.get(), i);
             }
             core_.host.send(Message::Kind::engine_ready, {::getpid()});

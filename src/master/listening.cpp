@@ -251,6 +251,18 @@ int ListeningSockets::bind_tcp(const config::Pool& pool, const std::string& host
     return result;
 }
 
+bool ListeningSockets::can_open(const config::Pool& pool)
+{
+    const std::size_t before = sockets_.size();
+    const bool opened = open(pool) >= 0;
+    for (std::size_t i = before; i < sockets_.size(); ++i) {
+        if (sockets_[i].unix_socket) {
+            ::unlink(sockets_[i].key.c_str());
+        }
+    }
+    return opened;
+}
+
 void ListeningSockets::close_unused()
 {
     const auto unused = [](BoundSocket& socket) {

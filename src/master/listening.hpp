@@ -24,6 +24,8 @@ public:
     void import_inherited();
     // -1 after logging why.
     int open(const config::Pool& pool);
+    // Whether open() would succeed; what it made is unlinked again.
+    bool can_open(const config::Pool& pool);
     // Inherited ones that no pool wants any more.
     void close_unused();
     // Puts all of them into the environment for the next image and lets them survive exec.

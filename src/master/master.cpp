@@ -172,6 +172,14 @@ void Master::become_host(Pool& pool, Channel to_master)
     ::_exit(host::run_host(std::move(host)));
 }
 
+bool can_listen(const config::Config& config)
+{
+    ListeningSockets sockets;
+    sockets.import_inherited();
+    return std::all_of(config.pools.begin(), config.pools.end(),
+                       [&](const config::Pool& pool) { return sockets.can_open(pool); });
+}
+
 int run_master(MasterStart start) { return Master(std::move(start)).run(); }
 
 }  // namespace ftm::master

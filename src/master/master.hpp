@@ -25,6 +25,10 @@ struct MasterStart {
     bool log_to_file = false;            // descriptor 2 becomes the error_log
 };
 
+// Before a reload, in the image that is asked: whether every address can be listened on that is not inherited. Leaves
+// nothing open.
+bool can_listen(const config::Config& config);
+
 // Until told to stop; returns the exit code.
 int run_master(MasterStart start);
 

@@ -99,6 +99,7 @@ void Master::escalate()
 
 void Master::reload()
 {
+    sockets_.export_all(); // the test opens what is not among them
     if (const std::string why = test_binary(start_.arguments); !why.empty()) {
         log(Level::error, "reload refused, the running configuration stays: %s", why.c_str());
         return;
@@ -124,7 +125,6 @@ void Master::reload()
             state.hosts.push_back({pool.name, host.pid, host.channel.fd(), pool.log_read.get()});
         }
     }
-    sockets_.export_all();
     if (saved_stderr_.valid()) {
         ::dup2(saved_stderr_.get(), STDERR_FILENO);
     }

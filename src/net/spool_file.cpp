@@ -65,6 +65,8 @@ bool SpoolFile::take(std::string& out, std::size_t size)
     }
     if (read_ == written_) {
         clear();
+    } else { // what is sent takes no room: a reader that never catches up would let the file grow with the answer
+        ::fallocate(file_.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, static_cast<off_t>(read_));
     }
     return true;
 }

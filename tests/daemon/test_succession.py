@@ -87,3 +87,22 @@ class Succession(DaemonTest):
             server.kill(signal.SIGUSR2)
             self.assertBody(connection.read_response(), 'written\n')
         server.wait_for('said into stderr: "said late"', 10)
+
+    @ftm_only('php-fpm ends')
+    def test_reload_to_an_address_in_use_is_refused(self):
+        server = self.serve([Pool('www')])
+        server.expect_log('reload refused')
+        hello = server.script('hello.php', HELLO)
+        with socket.socket() as taken:
+            taken.bind(('127.0.0.1', 0))
+            taken.listen()
+            server.pools.append(Pool('second', listen='127.0.0.1:%d' % taken.getsockname()[1]))
+            server.pools[1].bind_to(server.root)
+            server.write_conf()
+            server.kill(signal.SIGUSR2)
+            server.wait_for('reload refused, the running configuration stays: unable to bind', 10)
+            self.assertBody(server.get(hello), 'hello')
+        since = server.mark()
+        server.kill(signal.SIGUSR2)
+        server.wait_for('ready to handle connections', 15, since)
+        self.assertBody(server.get(hello, pool='second'), 'hello')

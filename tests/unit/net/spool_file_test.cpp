@@ -30,6 +30,37 @@ TEST(SpoolFile, gives_back_in_order)
     EXPECT_EQ(spool.size(), 0U);
 }
 
+// Bytes on disk of this process's files without a name.
+std::uint64_t room_of_unnamed_files()
+{
+    std::uint64_t sum = 0;
+    for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) {
+        std::error_code error;
+        struct stat st{};
+        if (std::filesystem::read_symlink(entry.path(), error).string().ends_with("(deleted)") &&
+            ::stat(entry.path().c_str(), &st) == 0) {
+            sum += static_cast<std::uint64_t>(st.st_blocks) * 512;
+        }
+    }
+    return sum;
+}
+
+TEST(SpoolFile, gives_room_back_while_it_is_never_empty)
+{
+    const std::uint64_t before = room_of_unnamed_files();
+    const std::string part(1 << 20, 'x');
+    SpoolFile spool;
+    ASSERT_TRUE(append(spool, part));
+    for (int i = 0; i < 16; ++i) {
+        ASSERT_TRUE(append(spool, part));
+        std::string out;
+        ASSERT_TRUE(spool.take(out, part.size()));
+        ASSERT_EQ(out, part);
+    }
+    EXPECT_EQ(spool.size(), part.size());
+    EXPECT_LT(room_of_unnamed_files() - before, 4 * part.size());
+}
+
 TEST(SpoolFile, starts_anew_when_it_was_emptied)
 {
     SpoolFile spool;
