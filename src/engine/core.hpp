@@ -72,6 +72,7 @@ public:
     std::atomic<bool> wounded{false};          // a context has crashed: no further request starts here
     std::atomic<bool> draining{false};         // connections leave for the successor, or end
     std::atomic<bool> accepting{false};
+    std::atomic<bool> accept_failed{false};    // accept() found no descriptor or memory
     std::atomic<bool> accept_paused{false};    // the queue is full: the standby thread re-arms (RULES 8)
     std::atomic<unsigned> live_contexts{0};
     std::atomic<std::uint64_t> served{0};

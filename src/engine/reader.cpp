@@ -13,6 +13,7 @@
 namespace ftm::engine {
 namespace {
 
+constexpr unsigned kStandbyTurn = 16;  // buffers
 constexpr std::size_t kMaxPending = std::size_t{64} << 10;  // RULES 9
 
 const char* role_name(fcgi::Role role) noexcept
@@ -96,6 +97,7 @@ Job* Reader::closed(Session& session, Job* whole)
 Job* Reader::read(Session& session, std::uint32_t flags)
 {
     Job* whole = nullptr;
+    unsigned full_buffers = 0;
     for (bool first = true;; first = false) {
         if (session.close_wanted.load() && !(session.busy.load() && !session.ended.load())) {
             return closed(session, whole);
@@ -127,6 +129,10 @@ Job* Reader::read(Session& session, std::uint32_t flags)
                 return whole; // the context owns it to the end (RULES 3)
             }
             if (drained && (flags & (EPOLLRDHUP | EPOLLHUP)) == 0 && give_back(session, flags, true)) {
+                return whole;
+            }
+            // A client that sends faster than it is read must not hold the standby thread: its turn comes again.
+            if (holder_ == net::Output::kStandby && ++full_buffers >= kStandbyTurn && give_back(session, flags, false)) {
                 return whole;
             }
             continue;

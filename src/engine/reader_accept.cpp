@@ -109,9 +109,8 @@ Job* Reader::accept_all(std::uint32_t listener)
         }
         const int fd = net::accept_one(core_.listeners[listener].fd.get());
         if (fd < 0) {
-            if (errno != EAGAIN) {
-                core_.accept_paused.store(true);
-                core_.call_standby();
+            if (errno != EAGAIN) { // EMFILE and the like end without telling: the standby thread's sweep tries again
+                core_.accept_failed.store(true);
             }
             break;
         }

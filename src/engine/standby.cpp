@@ -23,6 +23,7 @@ Standby::Standby(Core& core, std::vector<std::unique_ptr<Context>>& contexts)
       called_(io_, core.standby_event.get()),
       writers_(io_, core.writers.get()),
       ready_(io_),
+      ready_timer_(io_),
       look_timer_(io_),
       sweep_timer_(io_),
       drain_timer_(io_),
@@ -117,8 +118,8 @@ void Standby::tell_ready_once()
         }
     }
     if (!told_ready_) {
-        look_timer_.expires_after(kLookAfter);
-        look_timer_.async_wait([this](const ErrorCode& error) {
+        ready_timer_.expires_after(kLookAfter);
+        ready_timer_.async_wait([this](const ErrorCode& error) {
             if (!error) {
                 tell_ready_once();
             }

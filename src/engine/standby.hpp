@@ -61,6 +61,7 @@ private:
     asio::posix::stream_descriptor called_;
     asio::posix::stream_descriptor writers_;
     asio::posix::stream_descriptor ready_;
+    asio::steady_timer ready_timer_;
     asio::steady_timer look_timer_;
     asio::steady_timer sweep_timer_;
     asio::steady_timer drain_timer_;

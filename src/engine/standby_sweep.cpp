@@ -75,8 +75,11 @@ void Standby::sweep()
             register_long_runner(*context);
         }
     }
+    if (core_.accept_failed.exchange(false)) {
+        resume_accepting();
+    }
     if (core_.accept_paused.load() && core_.idle.queued() < core_.settings.queue_limit) {
-        resume_accepting(); // also after EMFILE, which ends without telling
+        resume_accepting();
     }
     refuse_overdue();
     if (core_.draining.load()) {

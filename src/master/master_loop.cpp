@@ -134,8 +134,11 @@ void Master::on_time()
         // At most two generations are alive: the wish waits until an older one is gone (RULES 14).
         if (pool.config != nullptr && due && !starting && pool.hosts.size() < 2) {
             start_host(pool);
-        } else if (due && pool.wants_generation) {
-            pool.last_start = now - kGenerationInterval + 100ms; // look again soon
+        } else if (due) { // look again soon
+            pool.last_start = now - kGenerationInterval + 100ms;
+            if (pool.start_again) {
+                pool.start_again = now + 100ms;
+            }
         }
     }
 }
