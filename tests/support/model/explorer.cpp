@@ -228,7 +228,18 @@ bool Explorer::seen_before(int who)
         hash.add(preemptions_);
     }
     world_->describe(hash);
-    return !seen_.insert(hash.value()).second;
+    // What every task is about to do follows from the state; if not, a task has looked at something untold.
+    Hash next;
+    for (std::size_t i = 0; i < tasks_; ++i) {
+        const Fiber& fiber = *fibers_[i];
+        next.add(fiber.done ? 0 : static_cast<std::uint64_t>(reinterpret_cast<std::uintptr_t>(fiber.what)));
+        next.add(fiber.ready == nullptr || (*fiber.ready)() ? 1 : 0);
+    }
+    const auto [at, inserted] = seen_.emplace(hash.value(), next.value());
+    if (at->second != next.value()) {
+        fail("the description of the state lacks something that a task has looked at");
+    }
+    return !inserted;
 }
 
 void Explorer::note(std::uint64_t value)
@@ -307,6 +318,7 @@ void Explorer::run_once(const std::function<std::unique_ptr<World>()>& make)
     for (std::size_t i = 0; i < tasks_; ++i) {
         fibers_[i]->task = std::move(tasks[i]);
         fibers_[i]->ready = nullptr;
+        fibers_[i]->what = "";
         fibers_[i]->history = i;
         fibers_[i]->done = false;
     }

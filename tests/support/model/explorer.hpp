@@ -4,7 +4,8 @@
 //
 // States that have been seen are not explored again. A state is what the world says of itself, every atomic and mutex,
 // and for each task a hash of all it has been told since its last checkpoint(): the code between two operations is
-// deterministic, so that hash stands for its program counter and locals.
+// deterministic, so that hash stands for its program counter and locals. What a task learns from the world without an
+// Atomic must be told() to it, too; the explorer notices where that was forgotten.
 #pragma once
 
 #include <ucontext.h>
@@ -14,7 +15,7 @@
 #include <functional>
 #include <memory>
 #include <string>
-#include <unordered_set>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -137,7 +138,7 @@ private:
     std::unique_ptr<World> world_;
     std::vector<Choice> choices_;
     std::vector<Event> events_;
-    std::unordered_set<std::uint64_t> seen_;
+    std::unordered_map<std::uint64_t, std::uint64_t> seen_;  // state, and what its tasks are about to do
     std::size_t tasks_ = 0;
     std::size_t at_ = 0;       // next element of choices_ in this run
     unsigned preemptions_ = 0; // of this run

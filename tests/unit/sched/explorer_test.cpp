@@ -121,6 +121,36 @@ TEST(Explorer, runs_no_state_twice)
     EXPECT_LE(outcome.states, 16U);
 }
 
+// A task that looks at the world without being told is in another state than its history says.
+TEST(Explorer, notices_what_a_task_was_not_told)
+{
+    class Untold final : public World {
+        std::vector<std::function<void()>> tasks() override
+        {
+            return {[this] {
+                        Explorer::current().step("look");
+                        if (value_ != 0) {
+                            Explorer::current().step("one");
+                        } else {
+                            Explorer::current().step("other");
+                        }
+                        Explorer::current().step("end");
+                    },
+                    [this] {
+                        Explorer::current().step("change");
+                        value_ = 1;
+                        Explorer::current().step("end");
+                    }};
+        }
+        bool at_rest() override { return false; }
+        void describe(Hash& hash) const override { hash.add(value_); }
+        std::uint64_t value_ = 0;
+    };
+    Explorer explorer;
+    EXPECT_NE(explorer.explore([] { return std::make_unique<Untold>(); }).failure.find("lacks something"),
+              std::string::npos);
+}
+
 TEST(Explorer, tells_of_a_task_that_spins)
 {
     class Spinning final : public World {

@@ -72,7 +72,7 @@ TEST(IdleProtocolModel, half_read_requests_keep_a_waiter)
 
 TEST(IdleProtocolModel, queued_jobs_and_connections_together)
 {
-    check({.contexts = 2, .wanted_waiters = 1, .pushes = 1, .connections = 1, .long_jobs = true, .stop = true});
+    check({.contexts = 2, .wanted_waiters = 1, .pushes = 1, .connections = 1, .long_jobs = true, .stop = true}, 2);
 }
 
 TEST(IdleProtocolModel, a_pipelined_request_goes_behind_the_others)

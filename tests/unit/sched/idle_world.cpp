@@ -17,7 +17,8 @@ void IdleWorld::context(unsigned number)
         Explorer::current().checkpoint(announced ? 1 : 0);
         unsigned job = 0;
         const bool wounded = wounded_.load() != 0;
-        if (!wounded && idle_.pop(job)) {
+        if (!wounded && Explorer::current().told(idle_.pop(job))) {
+            Explorer::current().told(job);
             announce_work(announced);
             run(number, job);
             continue;
@@ -31,7 +32,7 @@ void IdleWorld::context(unsigned number)
             return;
         }
         announced = false;
-        switch (idle_.go_idle(number)) {
+        switch (Explorer::current().told(idle_.go_idle(number))) {
             case Protocol::Idle::again:
                 continue;
             case Protocol::Idle::sleep:
@@ -88,7 +89,7 @@ void IdleWorld::run(unsigned number, unsigned job)
     }
     runs_[job] = 2;
     where_[number] = Where::busy;
-    if (idle_.queued() != 0 && pipelined_left_ != 0) { // Context::execute(): others have waited longer
+    if (idle_.queued() != 0 && Explorer::current().told(pipelined_left_) != 0) { // Context::execute(): others have waited longer
         --pipelined_left_;
         queue(new_job());
     }
@@ -104,6 +105,9 @@ void IdleWorld::standby()
         Explorer::current().block("standby", [&] {
             return standby_event_ || timer_ || (watching_ && !events_.empty()) || pushes_left_ != 0 || can_stop();
         });
+        const bool ready = watching_ && !events_.empty();
+        Explorer::current().told((standby_event_ ? 1 : 0) + (timer_ ? 2 : 0) + (ready ? 4 : 0) +
+                                 (pushes_left_ != 0 ? 8 : 0) + (can_stop() ? 16 : 0));
         void (IdleWorld::*handlers[5])();
         unsigned count = 0;
         if (standby_event_) {
@@ -112,7 +116,7 @@ void IdleWorld::standby()
         if (timer_) {
             handlers[count++] = &IdleWorld::on_look_timer;
         }
-        if (watching_ && !events_.empty()) {
+        if (ready) {
             handlers[count++] = &IdleWorld::on_ready_set;
         }
         const unsigned push = pushes_left_ != 0 ? count++ : kNothing;
@@ -190,6 +194,7 @@ void IdleWorld::queue(unsigned job)
 
 void IdleWorld::wake(Protocol::Notify whom)
 {
+    Explorer::current().told(whom);
     if (whom == Protocol::Notify::waiter) {
         notify();
     } else if (whom == Protocol::Notify::standby) {

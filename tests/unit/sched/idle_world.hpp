@@ -40,6 +40,7 @@ public:
     void wake(unsigned context)
     {
         Explorer::current().step("wake");
+        Explorer::current().told(context);
         word_[context] = true;
     }
     void sleep(unsigned context)
