@@ -1,6 +1,8 @@
 // Connections that come from a predecessor, and drain: connections that leave for the successor.
 #include "engine/standby.hpp"
 
+#include <fcntl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "engine/hand_over.hpp"
@@ -88,8 +90,14 @@ void Standby::leave_listeners()
     if (!core_.accepting.exchange(false)) {
         return;
     }
-    for (std::uint32_t i = 0; i < core_.listeners.size(); ++i) {
-        core_.ready.remove(core_.listeners[i].fd.get());
+    // The descriptor becomes another socket's in one step, for a context may be in accept(): a listener that the new
+    // configuration has no more must not live on here, taking connections that nobody accepts.
+    const UniqueFd nothing(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    for (const Listener& listener : core_.listeners) {
+        core_.ready.remove(listener.fd.get());
+        if (nothing.valid()) {
+            ::dup3(nothing.get(), listener.fd.get(), O_CLOEXEC);
+        }
     }
 }
 

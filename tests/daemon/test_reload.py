@@ -63,6 +63,28 @@ class Reload(DaemonTest):
         with self.assertRaises(OSError), socket.socket(socket.AF_UNIX) as s:
             s.connect(gone)
 
+    @ftm_only('php-fpm ends what still runs')
+    def test_old_address_refuses_while_old_requests_finish(self):
+        """A client of an address that is gone must not wait in a backlog that nobody empties."""
+        server = self.serve([Pool(listen='tcp')], settings=self.SETTINGS)
+        script = server.script('slow.php', '<?php touch($_GET["f"]); usleep(3000000); echo "done";')
+        old = server.pools[0].address
+        with server.connect(timeout=30) as running:
+            flag = os.path.join(server.tmp, 'flag')
+            running.send_request(fcgi.script_params(script, QUERY_STRING=f'f={flag}'))
+            self.poll(lambda: os.path.exists(flag))
+            server.pools[0] = Pool(listen='tcp')
+            server.pools[0].bind_to(server.root)
+            server.write_conf()
+            self.reload(server)
+
+            def refused():
+                with socket.socket() as s:
+                    return s.connect_ex(old) != 0
+
+            self.poll(refused, 1.5, 'the old address refuses')
+            self.assertEqual(running.read_response().text, 'done')
+
     def test_several_reloads_at_once(self):
         server = self.serve(settings=self.SETTINGS)
         script = server.script('hello.php', '<?php echo "hello";')
