@@ -137,7 +137,7 @@ Job* Context::next_job()
         const bool wounded = core_.wounded.load(std::memory_order_relaxed);
         if (!wounded && core_.idle.pop(job)) {
             reader_.announce_work();
-            if (core_.accept_paused.load(std::memory_order_relaxed)) {
+            if (core_.accept_paused.load()) {
                 core_.call_standby();
             }
             return job;

@@ -105,6 +105,9 @@ Job* Reader::accept_all(std::uint32_t listener)
         }
         if (core_.idle.queued() >= core_.settings.queue_limit) {
             core_.accept_paused.store(true);
+            if (core_.idle.queued() < core_.settings.queue_limit) { // emptied before anybody saw that it is paused
+                core_.call_standby();
+            }
             break;
         }
         const int fd = net::accept_one(core_.listeners[listener].fd.get());
