@@ -1,36 +1,19 @@
 #include "net/spool_file.hpp"
 
 #include <fcntl.h>
-#include <stdlib.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 
+#include "base/unnamed_file.hpp"
+
 namespace ftm::net {
-namespace {
-
-UniqueFd unlinked_file()
-{
-    const char* directory = ::getenv("TMPDIR");
-    const std::string where = directory != nullptr && *directory != '\0' ? directory : "/tmp";
-    UniqueFd fd(::open(where.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
-    if (!fd.valid()) {
-        std::string pattern = where + "/php-fpm-XXXXXX";
-        fd.reset(::mkostemp(pattern.data(), O_CLOEXEC));
-        if (fd.valid()) {
-            ::unlink(pattern.c_str());
-        }
-    }
-    return fd;
-}
-
-}  // namespace
 
 bool SpoolFile::append(const char* data, std::size_t size)
 {
     if (!file_.valid()) {
-        file_ = unlinked_file();
+        file_ = make_unnamed_file(directory_);
     }
     while (size > 0) {
         const ssize_t n = ::pwrite(file_.get(), data, size, static_cast<off_t>(written_));

@@ -12,6 +12,8 @@ namespace ftm::net {
 
 class SpoolFile {
 public:
+    explicit SpoolFile(const char* directory = "/tmp") noexcept : directory_(directory) {}
+
     // False: the file system refused (logged by nobody; the caller knows what is lost).
     [[nodiscard]] bool append(const char* data, std::size_t size);
     // Moves up to `size` bytes from the front to the end of `out`. False: they cannot be read back.
@@ -21,6 +23,7 @@ public:
     void clear() noexcept;
 
 private:
+    const char* directory_;
     UniqueFd file_;
     std::uint64_t written_ = 0;
     std::uint64_t read_ = 0;

@@ -1,34 +1,18 @@
 #include "request/body.hpp"
 
-#include <fcntl.h>
-#include <stdlib.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
 
+#include "base/unnamed_file.hpp"
+
 namespace ftm::request {
 
 namespace {
 
 constexpr std::size_t kKeptMemory = 64 * 1024;
-
-// An open file without a name in dir, closed by exec; invalid with errno set.
-UniqueFd make_unnamed_file(const std::string& dir)
-{
-    UniqueFd fd(::open(dir.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
-    if (fd || (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL)) {
-        return fd;
-    }
-    // This file system has no unnamed files.
-    std::string path = dir + "/php-ftm-body-XXXXXX";
-    fd.reset(::mkostemp(path.data(), O_CLOEXEC));
-    if (fd) {
-        ::unlink(path.c_str());
-    }
-    return fd;
-}
 
 }  // namespace
 
