@@ -50,9 +50,17 @@ typedef struct ftm_ini_settings {
     int fix_pathinfo;
     int discard_path;
     const char* doc_root; /* or NULL */
-    int64_t post_max_size;
     int expose_php;
 } ftm_ini_settings;
+
+/* What decides how much of a body is kept, and where. Strings live as long as the context. */
+typedef struct ftm_body_settings {
+    int64_t post_max_size;  /* 0: no limit */
+    int is_fixed;           /* php_admin_value: only PHP_ADMIN_VALUE of a request can change it */
+    int per_directory;      /* php.ini has [PATH=] or [HOST=] sections */
+    const char* user_ini;   /* user_ini.filename, or "" */
+    const char* upload_dir; /* upload_tmp_dir, else sys_temp_dir, else "" */
+} ftm_body_settings;
 
 /* PHP_VERSION and the `php-fpm -v` text; need no start-up. */
 const char* ftm_php_version(void) FTM_NOEXCEPT;
@@ -71,6 +79,9 @@ void ftm_php_after_fork(void) FTM_NOEXCEPT;
 int ftm_thread_attach(void) FTM_NOEXCEPT;
 void ftm_thread_detach(void) FTM_NOEXCEPT;
 void ftm_thread_settings(ftm_ini_settings* out) FTM_NOEXCEPT;
+void ftm_thread_body_settings(ftm_body_settings* out) FTM_NOEXCEPT;
+/* Gives back what the last requests' peak has left in the thread's heap. Only between two requests. */
+void ftm_thread_trim(void) FTM_NOEXCEPT;
 /* Whether realpath() finds this absolute path; the context's realpath cache is asked first, as in php-fpm. */
 int ftm_thread_path_exists(const char* path) FTM_NOEXCEPT;
 ftm_run_result ftm_run_request(void* request, const ftm_request_info* info) FTM_NOEXCEPT;

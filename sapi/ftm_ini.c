@@ -76,6 +76,25 @@ void ftm_thread_settings(ftm_ini_settings *out)
     out->fix_pathinfo = FTM_G(fix_pathinfo);
     out->discard_path = FTM_G(discard_path);
     out->doc_root = PG(doc_root);
-    out->post_max_size = SG(post_max_size);
     out->expose_php = PG(expose_php);
+}
+
+static bool is_fixed(const char *key)
+{
+    const zend_ini_entry *entry = zend_hash_str_find_ptr(EG(ini_directives), key, strlen(key));
+    return entry != NULL && !(entry->modifiable & (ZEND_INI_USER | ZEND_INI_PERDIR));
+}
+
+static const char *first_named(const char *one, const char *other)
+{
+    return one && *one ? one : other && *other ? other : "";
+}
+
+void ftm_thread_body_settings(ftm_body_settings *out)
+{
+    out->post_max_size = SG(post_max_size);
+    out->is_fixed = is_fixed("post_max_size");
+    out->per_directory = php_ini_has_per_dir_config() || php_ini_has_per_host_config();
+    out->user_ini = first_named(PG(user_ini_filename), NULL);
+    out->upload_dir = first_named(PG(upload_tmp_dir), PG(sys_temp_dir));
 }

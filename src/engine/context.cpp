@@ -15,6 +15,7 @@
 #include "engine/clock.hpp"
 #include "ftm_engine.h"
 #include "observe/log.hpp"
+#include "php/body_policy.hpp"
 #include "php/context_environment.hpp"
 
 namespace ftm::engine {
@@ -23,6 +24,7 @@ namespace {
 constexpr std::size_t kStack = std::size_t{8} << 20;
 constexpr std::int64_t kYieldAfterUs = 1000;
 constexpr std::int64_t kSleptUs = 50;
+constexpr auto kTrimAfter = std::chrono::seconds(1);
 
 // Working directory, umask and root of the thread's own. Container seccomp profiles may deny it: said once.
 void own_file_system_attributes()
@@ -78,9 +80,14 @@ void Context::run()
     {
         const std::lock_guard lock(attach_mutex);
         FTM_CHECK(ftm_thread_attach() == 0);
+        if (!core_.body_policy_known) { // before any context accepts, and for all of them
+            core_.body_policy = php::body_policy_of_context();
+            core_.body_policy_known = true;
+        }
     }
     served_ = 0;
     poisoned_ = false;
+    has_run_ = false;
     slot_ = core_.board.acquire();
     awake_since_us_ = now_us();
     attached_.store(true);
@@ -151,7 +158,7 @@ Job* Context::next_job()
             case Idle::Idle::again:
                 continue;
             case Idle::Idle::sleep:
-                core_.platform.sleep(number_);
+                sleep_cold();
                 core_.idle.woken();
                 awake_since_us_ = now_us();
                 continue;
@@ -175,6 +182,18 @@ Job* Context::next_job()
             return job;
         }
     }
+}
+
+// Who has not been needed for a while gives memory back; the hot ones keep theirs.
+void Context::sleep_cold()
+{
+    if (has_run_ && !core_.platform.sleep_for(number_, kTrimAfter)) {
+        ftm_thread_trim();
+        has_run_ = false;
+    } else if (has_run_) {
+        return;
+    }
+    core_.platform.sleep(number_);
 }
 
 void Context::describe(const Job& job, const php::ResolvedScript& script)
@@ -229,6 +248,7 @@ Job* Context::execute(Job* job)
                      script.path_translated != nullptr ? script.path_translated : "", number_);
     }
     ++served_;
+    has_run_ = true;
     if (slot_ != nullptr) {
         slot_->requests.store(served_, std::memory_order_relaxed);
         slot_->duration_us.store(now_us() - slot_->accepted_us.load(std::memory_order_relaxed),

@@ -35,6 +35,7 @@ private:
     void run();
     Job* next_job();
     Job* execute(Job* job);
+    void sleep_cold();
     void describe(const Job& job, const php::ResolvedScript& script);
     void yield_if_due();
 
@@ -49,6 +50,7 @@ private:
     std::atomic<std::int64_t> since_us_{0};
     std::uint64_t served_ = 0;
     bool poisoned_ = false;
+    bool has_run_ = false;  // since its heap was last trimmed
     std::int64_t awake_since_us_ = 0;
 };
 

@@ -19,6 +19,18 @@ void Platform::wake(unsigned context) noexcept
     ::syscall(SYS_futex, &word, FUTEX_WAKE_PRIVATE, 1, nullptr, nullptr, 0);
 }
 
+bool Platform::sleep_for(unsigned context, std::chrono::seconds time) noexcept
+{
+    std::atomic<std::uint32_t>& word = sleepers_[context];
+    const timespec limit{time.count(), 0};
+    while (word.exchange(0) == 0) {
+        if (::syscall(SYS_futex, &word, FUTEX_WAIT_PRIVATE, 0, &limit, nullptr, 0) != 0 && errno == ETIMEDOUT) {
+            return word.exchange(0) != 0;
+        }
+    }
+    return true;
+}
+
 void Platform::sleep(unsigned context) noexcept
 {
     std::atomic<std::uint32_t>& word = sleepers_[context];

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -14,6 +15,7 @@
 #include "engine/ready_set.hpp"
 #include "engine/session_table.hpp"
 #include "observe/scoreboard.hpp"
+#include "php/body_policy.hpp"
 #include "php/classic_run.hpp"
 #include "sched/idle_protocol.hpp"
 
@@ -29,6 +31,8 @@ public:
     explicit Platform(unsigned contexts) : sleepers_(std::make_unique<std::atomic<std::uint32_t>[]>(contexts)) {}
     void wake(unsigned context) noexcept;
     void sleep(unsigned context) noexcept;
+    // False: the time is over, nobody has woken it.
+    bool sleep_for(unsigned context, std::chrono::seconds time) noexcept;
 
 private:
     std::unique_ptr<std::atomic<std::uint32_t>[]> sleepers_;
@@ -62,6 +66,10 @@ public:
     const Channel host;  // sends from any thread, receives on the standby thread
     observe::Scoreboard& board;
     const int crash_pipe;
+
+    // written by the first context that attaches, before anybody accepts
+    php::BodyPolicy body_policy;
+    bool body_policy_known = false;
 
     // each has its own synchronization
     ReadySet ready;

@@ -30,8 +30,10 @@ struct Fixed {
     std::uint64_t spool_stored;  // of a spooled body, whose descriptor comes along
     std::uint64_t body_received;
     std::int64_t accepted_ns;
+    std::int32_t body_error;     // errno of a body that could not be stored
+    std::int32_t reserved;
 };
-constexpr std::uint32_t kVersion = 1;
+constexpr std::uint32_t kVersion = 2;  // another one: another word in master/reload_state.cpp too
 
 std::string encode_params(const request::ParamTable& params)
 {
@@ -92,6 +94,7 @@ bool send_session(const Channel& successor, Session& session, const Job* whole)
         fixed.role = r.role;
         fixed.keep_conn = r.keep_conn ? 1 : 0;
         fixed.body_received = r.body.size();
+        fixed.body_error = r.body.error();
         fixed.accepted_ns = r.accepted.time_since_epoch().count();
         if (r.body.spooled()) {
             fixed.spool_stored = r.body.stored();
@@ -124,7 +127,10 @@ bool receive_session(Message& message, Session& session, std::unique_ptr<Job>& w
     if (message.fds.size() < (in_memfd ? 2u : 1u)) {
         return false;
     }
-    const std::string payload = in_memfd ? read_all(message.fds.back().get()) : std::move(message.text);
+    if (in_memfd) {
+        message.text = read_all(message.fds.back().get());
+    }
+    const std::string& payload = message.text;
     Fixed fixed{};
     if (payload.size() < sizeof fixed) {
         return false;
@@ -165,6 +171,9 @@ bool receive_session(Message& message, Session& session, std::unique_ptr<Job>& w
         r.body.adopt(std::move(message.fds[1]), fixed.spool_stored, fixed.body_received);
     } else {
         r.body.append(part(fixed.body_size));
+    }
+    if (fixed.body_error != 0) {
+        r.body.fail(fixed.body_error);
     }
     if (fixed.request_state == kReceiving) {
         session.building = std::move(job);

@@ -6,7 +6,7 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
-#include "engine/builtin_pages.hpp"
+#include "engine/body_storage.hpp"
 #include "fcgi/params.hpp"
 #include "fcgi/writer.hpp"
 
@@ -14,7 +14,6 @@ namespace ftm::engine {
 namespace {
 
 constexpr unsigned kStandbyTurn = 16;  // buffers
-constexpr std::size_t kMaxPending = std::size_t{64} << 10;  // RULES 9
 
 const char* role_name(fcgi::Role role) noexcept
 {
@@ -51,7 +50,10 @@ bool Reader::ensure_registered(Session& session)
 // RULES 2: true when the right is given back; false: there is news, read again.
 bool Reader::give_back(Session& session, std::uint32_t flags, bool drained)
 {
-    if (!ensure_registered(session)) {
+    if (!ensure_registered(session)) { // no memory, or max_user_watches
+        if (session.busy.load() && !session.ended.load()) {
+            return true; // as without KEEP_CONN: whoever ends its request has both rights, and closes
+        }
         session.close_wanted.store(true);
         return false;
     }
@@ -211,6 +213,7 @@ Reader::After Reader::consume(Session& session, std::string_view input, Job*& wh
                 if (!fcgi::decode_params(block, [&](auto name, auto value) { params.set(name, value); })) {
                     return After::close;
                 }
+                session.building->request.body.set_limits(body_limits(core_.body_policy, params));
                 break;
             }
             case fcgi::StepKind::stdin_data:
@@ -249,31 +252,6 @@ Reader::After Reader::consume(Session& session, std::string_view input, Job*& wh
                 return After::close;
         }
     }
-}
-
-Reader::After Reader::whole_request(Session& session, Job*& whole)
-{
-    Job& job = *session.building;
-    const std::uint16_t id = job.request.id;
-    if (std::optional<std::string> page = builtin_page(core_, job.request)) {
-        std::string bytes;
-        fcgi::append_stream(bytes, fcgi::RecordType::std_out, id, *page);
-        const auto end = fcgi::end_request_record(id, 0, fcgi::ProtocolStatus::request_complete);
-        bytes.append(end.data(), end.size());
-        const bool keep = job.request.keep_conn;
-        recycle(session.building.release());
-        session.machine.request_ended(id);
-        send(session, bytes);
-        // Who does not read the answers shall not fill memory and disk with them.
-        return keep && session.output.pending_bytes() <= kMaxPending ? After::go_on : After::close;
-    }
-    job.session = &session;
-    job.generation = session.read_right.generation();
-    session.open_id.store(id);
-    session.busy.store(true);
-    core_.board.counters().accepted.fetch_add(1, std::memory_order_relaxed);
-    whole = session.building.release();
-    return After::whole;
 }
 
 void Reader::send(Session& session, std::string_view bytes)

@@ -63,6 +63,7 @@ private:
     After consume(Session& session, std::string_view input, Job*& whole);
     After consume_pending(Session& session, Job*& whole);
     After whole_request(Session& session, Job*& whole);
+    bool forget(Session& session);
     bool let_machine_go_on(Session& session);
     [[nodiscard]] bool stays_unregistered(const Session& session) const;
     Job* closed(Session& session, Job* whole);
@@ -75,6 +76,8 @@ private:
     void send(Session& session, std::string_view bytes);
     void end_without_running(Session& session, std::uint16_t id);
     [[nodiscard]] bool allowed(int fd, std::uint32_t listener) const;
+
+    static constexpr std::size_t kMaxPending = std::size_t{64} << 10;  // bytes read ahead, or unsent (RULES 9)
 
     Core& core_;
     const std::uint32_t holder_;

@@ -52,7 +52,8 @@ Job* Reader::request_ended(Session& session, bool keep)
 void Reader::send_error(Session& session, std::uint16_t id, int status, std::string_view reason)
 {
     const std::string text = "Status: " + std::to_string(status) + " " + std::string(reason) +
-                       "\r\nContent-Type: text/plain\r\nRetry-After: 1\r\n\r\n" + std::string(reason) + "\n";
+                             "\r\nContent-Type: text/plain\r\n" + (status == 503 ? "Retry-After: 1\r\n" : "") + "\r\n" +
+                             std::string(reason) + "\n";
     std::string bytes;
     fcgi::append_stream(bytes, fcgi::RecordType::std_out, id, text);
     const auto end = fcgi::end_request_record(id, 0, fcgi::ProtocolStatus::request_complete);
@@ -62,13 +63,12 @@ void Reader::send_error(Session& session, std::uint16_t id, int status, std::str
 
 void Reader::refuse(Job* job, int status, std::string_view reason)
 {
-    Session& session = *job->session;
-    const bool keep = job->request.keep_conn;
-    send_error(session, job->request.id, status, reason);
-    recycle(job);
-    Job* more = request_ended(session, keep);
-    if (more != nullptr) {
-        refuse(more, status, reason);
+    while (job != nullptr) { // what a client has sent behind it is refused too
+        Session& session = *job->session;
+        const bool keep = job->request.keep_conn;
+        send_error(session, job->request.id, status, reason);
+        recycle(job);
+        job = request_ended(session, keep);
     }
 }
 

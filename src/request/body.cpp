@@ -56,12 +56,18 @@ void Body::append(std::string_view data)
     if ((spooled() || start_spool()) && write_spool(data)) {
         stored_ += data.size();
     } else {
-        // Nobody will read half a body: a full disk gets its space back at once.
-        spool_.reset();
-        memory_ = std::string();
-        stored_ = 0;
-        read_offset_ = 0;
+        fail(error_);
     }
+}
+
+// Nobody will read half a body: a full disk gets its space back at once.
+void Body::fail(int error) noexcept
+{
+    spool_.reset();
+    memory_ = std::string();
+    stored_ = 0;
+    read_offset_ = 0;
+    error_ = error;
 }
 
 std::size_t Body::read(char* out, std::size_t n)

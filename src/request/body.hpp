@@ -18,19 +18,19 @@ namespace ftm::request {
 struct BodyLimits {
     std::size_t memory_limit = std::size_t{1} << 20;  // bytes; a larger body goes to a file
     std::uint64_t store_limit = 0;  // bytes kept at most; 0: all. post_max_size + 1 lets PHP see an excess
-    std::string spool_dir = "/tmp";
+    const char* spool_dir = "/tmp";  // outlives the body
 };
 
 class Body {
 public:
     Body() = default;
-    explicit Body(BodyLimits limits) : limits_(std::move(limits)) {}
+    explicit Body(BodyLimits limits) : limits_(limits) {}
     Body(Body&& other) noexcept;
     Body& operator=(Body&& other) noexcept;
     ~Body() = default;
 
     // For bodies that start afterwards, kept over reset().
-    void set_limits(BodyLimits limits) { limits_ = std::move(limits); }
+    void set_limits(BodyLimits limits) { limits_ = limits; }
 
     void append(std::string_view data);
 
@@ -53,6 +53,8 @@ public:
     [[nodiscard]] int spool_fd() const noexcept { return spool_.get(); }
     // Replaces the content by a file of stored bytes; size is what had been received.
     void adopt(UniqueFd spool, std::uint64_t stored, std::uint64_t size) noexcept;
+    // What was received could not be stored, for the reason that errno value says: failed() from now on.
+    void fail(int error) noexcept;
 
     // Empty again, limits kept; keeps a little memory, closes the file.
     void reset() noexcept;

@@ -28,7 +28,7 @@ protected:
 
     observe::Scoreboard board_ = observe::Scoreboard::create("www", 2);
     config::Pool pool_;
-    Core core_{Settings{.pool = &pool_}, {}, Channel(), board_, -1};
+    Core core_{[this] { Settings s; s.pool = &pool_; return s; }(), {}, Channel(), board_, -1};
     Reader reader_{core_, 1};
     Reader standby_{core_, net::Output::kStandby};
     Channel received_;

@@ -25,7 +25,7 @@ protected:
 
     BodyLimits limits(std::size_t memory_limit, std::uint64_t store_limit = 0) const
     {
-        return {memory_limit, store_limit, dir_.string()};
+        return {memory_limit, store_limit, dir_.c_str()};
     }
 
     std::filesystem::path dir_;
@@ -195,7 +195,8 @@ TEST_F(BodyTest, reset_keeps_the_limits)
 
 TEST_F(BodyTest, fails_without_a_directory)
 {
-    Body body({4, 0, (dir_ / "none").string()});
+    const std::string none = (dir_ / "none").string();
+    Body body({4, 0, none.c_str()});
     body.append("1234");
     EXPECT_FALSE(body.failed());
     body.append("5");
