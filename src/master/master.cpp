@@ -108,21 +108,27 @@ void Master::adopt_inherited()
             ::fcntl(fd, F_SETFD, FD_CLOEXEC);
         }
         auto pool = std::find_if(pools_.begin(), pools_.end(), [&](const Pool& p) { return p.name == inherited.pool; });
-        Pool old_pool; // its log goes on under the same name; it has no configuration of its own any more
-        old_pool.name = inherited.pool;
-        old_pool.log_read.reset(inherited.log_read);
         HostProcess host;
         host.pid = inherited.pid;
+        host.log_read = inherited.log_read;
         host.channel = Channel(UniqueFd(inherited.channel));
         host.state = State::serving;
+        host.hands_over = start_.inherited.hands_over;
         host.channel.send(Message::Kind::claim);
-        if (pool == pools_.end()) {
-            pools_.push_back(std::move(old_pool));
-            pools_.back().hosts.push_back(std::move(host));
-            drain(pools_.back(), pools_.back().hosts.back(), {});
-        } else {
-            pool->hosts.push_back(std::move(host));
-            pool->old_logs.push_back(UniqueFd(old_pool.log_read.release()));
+        if (pool == pools_.end()) { // its log goes on under the same name; it has no configuration any more
+            pool = pools_.emplace(pools_.end());
+            pool->name = inherited.pool;
+        }
+        if (std::none_of(pool->old_logs.begin(), pool->old_logs.end(),
+                         [&](const UniqueFd& log) { return log.get() == inherited.log_read; })) {
+            pool->old_logs.emplace_back(inherited.log_read);
+        }
+        pool->hosts.push_back(std::move(host));
+        if (inherited.draining) { // how long it has drained is not known: its own deadline decides
+            pool->hosts.back().state = State::draining;
+            pool->hosts.back().deadline = Clock::now() + drain_time(*pool) + kDrainMargin;
+        } else if (pool->config == nullptr) {
+            drain(*pool, pool->hosts.back(), {});
         }
     }
 }
@@ -146,7 +152,8 @@ void Master::start_host(Pool& pool)
     HostProcess host;
     host.pid = pid;
     host.channel = std::move(ours);
-    host.deadline = Clock::now() + kReadyTimeout;
+    host.log_read = pool.log_read.get();
+    host.deadline = Clock::now() + kStartTimeout;
     pool.hosts.push_back(std::move(host));
 }
 

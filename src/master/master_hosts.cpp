@@ -39,6 +39,9 @@ void Master::on_host_message(Pool& pool, HostProcess& host, Message& message)
 {
     switch (message.kind) {
         case Message::Kind::engine_started: {
+            if (host.state == State::starting) { // PHP has started, preloading included
+                host.deadline = Clock::now() + kReadyTimeout;
+            }
             EngineRecord record;
             record.started = Clock::now();
             if (message.fds.size() == 2) {
@@ -98,6 +101,10 @@ void Master::on_generation_ready(Pool& pool, HostProcess& fresh)
         if (&old == &fresh || old.state != State::serving) {
             continue;
         }
+        if (!old.hands_over) { // RULES 21
+            drain(pool, old, {});
+            continue;
+        }
         auto [for_new, for_old] = Channel::make();
         fresh.channel.send(Message::Kind::take_over, {}, {}, {for_new.fd()});
         drain(pool, old, for_old.release());
@@ -113,7 +120,7 @@ void Master::drain(Pool& pool, HostProcess& old, UniqueFd successor)
     }
     const auto time = drain_time(pool);
     old.state = State::draining;
-    old.deadline = Clock::now() + time + 5s;
+    old.deadline = Clock::now() + time + kDrainMargin;
     old.channel.send(Message::Kind::drain, {time.count()}, {}, fds);
 }
 

@@ -114,15 +114,13 @@ void Master::reload()
             if (!host.alive || !host.channel.valid()) {
                 continue;
             }
-            if (host.state == State::draining) {
-                continue; // ends on its own
-            }
             if (host.state == State::starting && host.engines.empty()) {
                 ::kill(host.pid, SIGKILL); // has accepted nothing yet, and the next image starts another
                 continue;
             }
             host.channel.send(Message::Kind::reloading);
-            state.hosts.push_back({pool.name, host.pid, host.channel.fd(), pool.log_read.get()});
+            state.hosts.push_back({pool.name, host.pid, host.channel.fd(), host.log_read,
+                                   host.state == State::draining});
         }
     }
     if (saved_stderr_.valid()) {

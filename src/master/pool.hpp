@@ -41,7 +41,9 @@ struct HostProcess {
     pid_t pid = -1;
     Clock::time_point started = Clock::now();
     Channel channel;
+    int log_read = -1;       // the pool's: log_read or one of old_logs
     State state = State::starting;
+    bool hands_over = true;  // false: of an image whose connections ours cannot read
     bool alive = true;  // false: exited, waits for its last messages to be read
     std::map<pid_t, EngineRecord> engines;
     std::optional<Clock::time_point> deadline;  // starting: to become ready; draining: to be gone
@@ -54,7 +56,7 @@ struct Pool {
     observe::Scoreboard board;
     UniqueFd log_read;
     UniqueFd log_write;
-    std::list<UniqueFd> old_logs;  // read ends of channels that hosts of an earlier image write to
+    std::list<UniqueFd> old_logs;  // read ends of channels that hosts of earlier images write to
     std::map<pid_t, Clock::time_point> orphans;  // engines whose host died, and when they were started
     std::list<HostProcess> hosts;
     bool ready_once = false;

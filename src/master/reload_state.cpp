@@ -7,7 +7,10 @@
 namespace ftm::master {
 namespace {
 
-constexpr const char* kVersion = "v1";
+// The first two words are the same in every version.
+constexpr const char* kVersion = "v2";
+// What engines of two generations tell each other: Message's wire form and hand_over.cpp's. Another word: other forms.
+constexpr const char* kHandOver = "connection2";
 
 std::string hex(const std::string& text)
 {
@@ -42,9 +45,10 @@ bool from_hex(const std::string& text, std::string& out)
 std::string encode(const ReloadState& state)
 {
     std::ostringstream out;
-    out << kVersion << ' ' << (state.daemonized ? 1 : 0);
+    out << kVersion << ' ' << (state.daemonized ? 1 : 0) << ' ' << kHandOver;
     for (const InheritedHost& host : state.hosts) {
-        out << ' ' << hex(host.pool) << ' ' << host.pid << ' ' << host.channel << ' ' << host.log_read;
+        out << ' ' << hex(host.pool) << ' ' << host.pid << ' ' << host.channel << ' ' << host.log_read << ' '
+            << (host.draining ? 1 : 0);
     }
     return out.str();
 }
@@ -55,16 +59,24 @@ ReloadState decode(const std::string& text)
     std::istringstream in(text);
     std::string version;
     int daemonized = 0;
-    if (!(in >> version >> daemonized) || version != kVersion) {
+    if (!(in >> version >> daemonized) || version.empty() || version[0] != 'v') {
         return state;
     }
     state.daemonized = daemonized != 0;
+    std::string hand_over;
+    if (version != kVersion || !(in >> hand_over)) {
+        return state;
+    }
+    state.hands_over = hand_over == kHandOver;
     std::string name;
     while (in >> name) {
         InheritedHost host;
-        if (!from_hex(name, host.pool) || !(in >> host.pid >> host.channel >> host.log_read)) {
-            return {};
+        int draining = 0;
+        if (!from_hex(name, host.pool) || !(in >> host.pid >> host.channel >> host.log_read >> draining)) {
+            state.hosts.clear();
+            return state;
         }
+        host.draining = draining != 0;
         state.hosts.push_back(host);
     }
     return state;

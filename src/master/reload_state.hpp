@@ -14,15 +14,17 @@ struct InheritedHost {
     pid_t pid = -1;
     int channel = -1;
     int log_read = -1;
+    bool draining = false;  // its successor serves already
 };
 
 struct ReloadState {
     bool daemonized = false;
+    bool hands_over = true;  // decoded: the old engines write connections as ours read them
     std::vector<InheritedHost> hosts;
 };
 
 [[nodiscard]] std::string encode(const ReloadState& state);
-// Nothing for another version or damaged text.
+// No hosts for another version or damaged text: they drain when nobody has claimed them.
 [[nodiscard]] ReloadState decode(const std::string& text);
 
 inline constexpr const char* kReloadVariable = "FTM_GENERATION";

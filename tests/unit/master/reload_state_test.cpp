@@ -10,7 +10,7 @@ ReloadState two_hosts()
     ReloadState state;
     state.daemonized = true;
     state.hosts.push_back({"www", 123, 7, 8});
-    state.hosts.push_back({"a b\nc=\"d\" \xff", 456789, 1023, -1});
+    state.hosts.push_back({"a b\nc=\"d\" \xff", 456789, 1023, -1, true});
     return state;
 }
 
@@ -25,6 +25,9 @@ TEST(ReloadState, survives_the_round_trip)
     EXPECT_EQ(got.hosts[0].log_read, 8);
     EXPECT_EQ(got.hosts[1].pool, "a b\nc=\"d\" \xff");
     EXPECT_EQ(got.hosts[1].log_read, -1);
+    EXPECT_FALSE(got.hosts[0].draining);
+    EXPECT_TRUE(got.hosts[1].draining);
+    EXPECT_TRUE(got.hands_over);
 
     ReloadState none;
     EXPECT_FALSE(decode(encode(none)).daemonized);
@@ -46,16 +49,34 @@ TEST(ReloadState, an_unnamed_pool)
     EXPECT_EQ(decode(encode(state)).hosts[0].pool, "");
 }
 
-TEST(ReloadState, gives_nothing_for_another_version_or_damage)
+TEST(ReloadState, gives_no_hosts_for_another_version_or_damage)
 {
-    for (const char* text : {"", "v2 1 x77 1 2 3", "v1", "1 2 3", "v1 yes x77 1 2 3", "x"}) {
-        EXPECT_TRUE(decode(text).hosts.empty()) << text;
-        EXPECT_FALSE(decode(text).daemonized) << text;
-    }
-    for (const char* text : {"v1 1 x77", "v1 1 x77 1 2", "v1 1 x77 one 2 3", "v1 1 77 1 2 3", "v1 1 xzz 1 2 3",
-                             "v1 1 x7 1 2 3", "v1 1 x77 99999999999999999999 2 3"}) {
+    for (const char* text : {"", "v9 1 connection9 x77 1 2 3 0", "v1", "1 2 3", "v2 yes connection2 x77 1 2 3 0", "x"}) {
         EXPECT_TRUE(decode(text).hosts.empty()) << text;
     }
+    const std::string good = encode(ReloadState{true, true, {{"w", 1, 2, 3}}});
+    ASSERT_EQ(decode(good).hosts.size(), 1U);
+    const std::string head = good.substr(0, good.find(" x77"));
+    for (const char* host : {" x77", " x77 1 2", " x77 1 2 3", " x77 one 2 3 0", " 77 1 2 3 0", " xzz 1 2 3 0", " x7 1 2 3 0",
+                             " x77 99999999999999999999 2 3 0"}) {
+        EXPECT_TRUE(decode(head + host).hosts.empty()) << host;
+    }
+}
+
+// Whatever else an image of another version cannot tell: it must not become a daemon a second time.
+TEST(ReloadState, knows_a_daemon_in_every_version)
+{
+    EXPECT_TRUE(decode("v1 1 x77 1 2 3").daemonized);
+    EXPECT_FALSE(decode("v9 0 something else").daemonized);
+    EXPECT_FALSE(decode("w1 1").daemonized);
+}
+
+TEST(ReloadState, tells_when_connections_cannot_be_handed_over)
+{
+    std::string text = encode(two_hosts());
+    text[text.find("connection") + 10] = '9';
+    EXPECT_FALSE(decode(text).hands_over);
+    EXPECT_EQ(decode(text).hosts.size(), 2U);
 }
 
 }  // namespace

@@ -1,0 +1,98 @@
+"""Generations that meet: another hand-over format, a reload during a drain, a PHP that takes long to start."""
+
+import os
+import shutil
+import signal
+import time
+from tempfile import TemporaryDirectory
+
+from ftm import fcgi
+from ftm.case import IS_ROOT, DaemonTest, Pool, ftm_only, is_ftm, time_limit
+from ftm.server import Binary
+
+HELD = '<?php touch($_GET["f"]); for ($i = 0; $i < 6000 && !file_exists($_GET["go"]); $i++) { usleep(5000); clearstatcache(); } file_put_contents("php://stderr", "last words\n"); echo "whole";'
+
+
+class Generations(DaemonTest):
+    def reload(self, server, count):
+        server.kill(signal.SIGUSR2)
+        server.wait_for(r'NOTICE: ready to handle connections$', 20, count=count)
+
+    def held(self, server, name):
+        """A request that runs until release() is called."""
+        script = server.script('held.php', HELD)
+        flag, go = os.path.join(server.tmp, 'flag-' + name), os.path.join(server.tmp, 'go-' + name)
+        connection = server.connect(timeout=60)
+        self.addCleanup(connection.close)
+        connection.send_request(fcgi.script_params(script, QUERY_STRING=f'f={flag}&go={go}'), keep=True)
+        self.poll(lambda: os.path.exists(flag))
+        return connection, lambda: open(go, 'w').close()
+
+    @ftm_only('php-fpm hands nothing over')
+    def test_another_hand_over_format_drains_without(self):
+        path = os.path.join(self.enterContext(TemporaryDirectory()), 'php-ftm')
+        shutil.copy(os.environ['FTM_BINARY'], path)
+        server = self.serve(binary=Binary(path))
+        hello = server.script('hello.php', '<?php echo "hello";')
+        idle, half = server.connect(), server.connect()
+        self.addCleanup(idle.close)
+        self.addCleanup(half.close)
+        self.assertEqual(idle.request(fcgi.script_params(hello)).text, 'hello')
+        data = fcgi.whole_request(fcgi.script_params(hello), flags=fcgi.KEEP_CONN)
+        half.send(data[:50])
+        running, release = self.held(server, 'one')
+        with open(path, 'rb') as file:
+            content = file.read()
+        self.assertEqual(content.count(b'connection2\0'), 1)
+        with open(path + '.new', 'wb') as file:
+            file.write(content.replace(b'connection2\0', b'connection9\0'))
+        os.chmod(path + '.new', 0o755)
+        os.rename(path + '.new', path)
+        self.reload(server, 2)
+        idle.wait_closed(10)
+        half.send(data[50:])
+        self.assertEqual(half.read_response().text, 'hello', 'what has begun is finished')
+        release()
+        self.assertEqual(running.read_response().text, 'whole')
+        self.assertEqual(server.get(hello).text, 'hello')
+        self.poll(lambda: len(server.workers()) == 1 and len(server.hosts()) == 1, 15, 'the old generation ended')
+        self.assertNotIn('could not be taken over', server.log_text())
+
+    @ftm_only('php-fpm ends what still runs')
+    def test_two_reloads_while_a_request_runs(self):
+        server = self.serve([Pool(settings={'catch_workers_output': 'yes'})])
+        running, release = self.held(server, 'one')
+        for count in (2, 3):
+            self.reload(server, count)
+        time.sleep(2.5)  # longer than a host waits to be claimed
+        release()
+        self.assertEqual(running.read_response().text, 'whole')
+        server.wait_for(r'WARNING: \[pool www\] child \d+ said into stderr: "last words"$', 10)
+        self.poll(lambda: len(server.workers()) == 1 and len(server.hosts()) == 1, 15, 'one generation is left')
+        self.assertNotIn('unknown child', server.log_text())
+
+    @ftm_only('php-fpm ends what still runs')
+    def test_a_removed_pool_drains_over_two_reloads(self):
+        server = self.serve([Pool('www'), Pool('gone', settings={'catch_workers_output': 'yes'})])
+        script = server.script('held.php', HELD)
+        flag, go = os.path.join(server.tmp, 'flag'), os.path.join(server.tmp, 'go')
+        with server.connect('gone', timeout=60) as running:
+            running.send_request(fcgi.script_params(script, QUERY_STRING=f'f={flag}&go={go}'))
+            self.poll(lambda: os.path.exists(flag))
+            server.pools.pop()
+            server.write_conf()
+            self.reload(server, 2)
+            self.reload(server, 3)
+            open(go, 'w').close()
+            self.assertEqual(running.read_response().text, 'whole')
+        self.poll(lambda: not server.titled('php-fpm: pool gone') and not server.titled('php-fpm: pool host gone'), 15)
+        self.assertNotIn('unknown child', server.log_text())
+
+    @time_limit(60)
+    def test_preloading_may_take_its_time(self):
+        server = self.serve(start=False, modules=['opcache'], ini={'opcache.enable': '1'})
+        server.ini['opcache.preload'] = server.script('preload.php', '<?php sleep(13); function preloaded() { return "preloaded"; }')
+        if IS_ROOT:
+            server.ini['opcache.preload_user'] = server.pools[0].user or 'www-data'
+        server.start(timeout=40)
+        self.assertEqual(server.run('echo preloaded();').text, 'preloaded')
