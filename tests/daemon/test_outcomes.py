@@ -4,7 +4,7 @@ import os
 import time
 
 from ftm import fcgi
-from ftm.case import DaemonTest, Pool, sanitized
+from ftm.case import DaemonTest, Pool, sanitized, signals_reach_loops
 
 WHAT = '''
 $what = [
@@ -102,6 +102,7 @@ class Outcomes(DaemonTest):
     def test_memory_limit_everywhere(self):
         self.every('memory', 'memory in small pieces', 'recursion')
 
+    @signals_reach_loops
     def test_time_limit_everywhere(self):
         self.every('time')
 
@@ -139,6 +140,7 @@ class TimeLimit(DaemonTest):
     def setUp(self):
         self.server = self.serve([Pool(children=2)], ini={'max_execution_time': '1'})
 
+    @signals_reach_loops
     def test_cpu_time_is_limited(self):
         began = time.monotonic()
         response = self.server.run('echo "x"; while (true) { $y = sha1("z"); }')
@@ -156,6 +158,7 @@ class TimeLimit(DaemonTest):
     def test_set_time_limit_starts_anew(self):
         self.assertBody(self.server.run('for ($i = 0; $i < 3; $i++) { set_time_limit(1); $t = microtime(true); while (microtime(true) - $t < 0.6); } echo "done";'), 'done')
 
+    @signals_reach_loops
     def test_limit_of_one_request_spares_the_neighbour(self):
         """The neighbour uses its own time: 0.7 s of CPU beside a spinning one is no time-out."""
         spin = self.server.script('spin.php', '<?php while (true) { $y = sha1("z"); }')
@@ -166,6 +169,7 @@ class TimeLimit(DaemonTest):
             self.assertEqual(b.read_response().text, 'worked')
             self.assertIn(b'Maximum execution time', a.read_response().stderr)
 
+    @signals_reach_loops
     def test_many_time_limits_at_once(self):
         self.server.stop()
         server = self.serve([Pool(children=6)], ini={'max_execution_time': '1'})
@@ -181,6 +185,7 @@ class TimeLimit(DaemonTest):
     def test_limit_is_off(self):
         self.assertBody(self.server.run('set_time_limit(0); $t = microtime(true); while (microtime(true) - $t < 1.5); echo "done";'), 'done')
 
+    @signals_reach_loops
     def test_what_a_request_left_of_its_time_does_not_end_the_next(self):
         """A context keeps its timer and does not stop it between requests."""
         self.server.stop()
@@ -195,6 +200,7 @@ class TimeLimit(DaemonTest):
         # last: php-fpm keeps the value for the child's later requests
         self.assertBody(server.get(long, PHP_VALUE='max_execution_time=0'), 'worked')
 
+    @signals_reach_loops
     def test_a_longer_limit_right_after_a_shorter_one(self):
         """php-ftm leaves a timer that was just set as it is, and adds to it when it runs out."""
         self.server.stop()
@@ -208,6 +214,7 @@ class TimeLimit(DaemonTest):
             self.assertRegex(response.stderr, rf'Maximum execution time of {limit} second'.encode())
             self.assertGreater(time.monotonic() - began, limit - 0.1)
 
+    @signals_reach_loops
     def test_loop_in_a_library_call(self):
         """The timer only marks the request; it ends when the call returns.  php-fpm kills the child after hard_timeout."""
         response = self.server.run('$x = str_repeat("a", 200000); for ($i = 0; $i < 100000; $i++) { $y = strrev($x); $z = md5($y); }')

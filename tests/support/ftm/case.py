@@ -23,6 +23,11 @@ def sanitizer_threads():
     return 1 if os.environ.get('FTM_SANITIZER') == 'tsan' else 0
 
 
+def signals_reach_loops(test):
+    """ThreadSanitizer holds a signal back until the thread makes a system call: a loop in PHP never sees it."""
+    return unittest.skipIf(os.environ.get('FTM_SANITIZER') == 'tsan', 'no signal reaches a loop under ThreadSanitizer')(test)
+
+
 def ftm_only(reason):
     """Stock php-fpm behaves differently, by design of one of the two; the reason is shown when it is skipped."""
     def mark(test):
@@ -94,5 +99,5 @@ class DaemonTest(unittest.TestCase):
         return Pool(*args, **kwargs)
 
 
-__all__ = ['DaemonTest', 'Pool', 'Server', 'ftm_only', 'stock_only', 'root_only', 'needs_module', 'time_limit', 'is_ftm', 'sanitized', 'sanitizer_threads',
+__all__ = ['DaemonTest', 'Pool', 'Server', 'ftm_only', 'stock_only', 'root_only', 'needs_module', 'time_limit', 'is_ftm', 'sanitized', 'sanitizer_threads', 'signals_reach_loops',
            'IS_ROOT', 'server_module']
