@@ -486,7 +486,8 @@ class Server:
     def ended(self):
         if self.daemonize:
             self._reap()
-            return self._master_pid is None or not proc.alive(self._master_pid)
+            # A zombie whose other threads are still ending cannot be waited for yet.
+            return self._master_pid is None or self.code is not None or proc.stat(self._master_pid) is None
         if self.process.poll() is not None:
             self.code = self.process.returncode
             return True
