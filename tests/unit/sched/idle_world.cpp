@@ -1,5 +1,7 @@
 #include "idle_world.hpp"
 
+#include <algorithm>
+
 namespace ftm::sched::model_test {
 
 template struct Reveal<&Protocol::cold_, ColdTag>;
