@@ -24,6 +24,7 @@ typedef struct ftm_php_options {
     const ftm_ini_value* values; /* applied by ftm_thread_attach(), in order */
     size_t value_count;
     size_t log_limit;            /* bytes of a logged PHP message with its level (log_limit of php-fpm.conf) */
+    int log_headers;             /* access.format shows response headers */
     /* Called by opcache instead of restarting itself; async-signal-safe code only: it runs under opcache's lock. */
     void (*opcache_restart)(int reason) FTM_NOEXCEPT;
 } ftm_php_options;

@@ -28,10 +28,17 @@ typedef enum ftm_stage {
     FTM_STAGE_FINISHING
 } ftm_stage;
 
+typedef struct ftm_header_line {
+    const char* line; /* "Name: value", NUL-terminated */
+    size_t size;
+} ftm_header_line;
+
 /* What is known when the script has ended and before request shutdown: FPM writes its access log here. */
 typedef struct ftm_script_end {
     int http_status;
     size_t peak_memory_bytes;
+    const ftm_header_line* headers; /* with ftm_php_options.log_headers; valid during the call */
+    size_t header_count;
 } ftm_script_end;
 
 /* fpm_get_status(). Strings live as long as the struct. */
@@ -41,13 +48,12 @@ typedef struct ftm_pool_status {
     int64_t now, start_time; /* wall clock, seconds */
     int64_t accepted, queue, max_queue, queue_length, idle, active, max_active, max_children_reached, slow_requests,
         memory_peak;
-    unsigned slots;
+    unsigned processes; /* how many process_status() has */
 } ftm_pool_status;
 
 typedef struct ftm_process_status {
     int64_t pid, start_time, requests, duration_us, content_length, memory_bytes;
-    double cpu_percent; /* of the last request */
-    int state;          /* ftm_stage */
+    double cpu_percent; /* of the last request; like memory_bytes 0 while one runs */
     const char* state_name;
     char uri[128], query[512], method[16], script[256], user[32];
 } ftm_process_status;
@@ -69,14 +75,15 @@ typedef struct ftm_host {
                       size_t* value_size) FTM_NOEXCEPT;
     int (*extension_allowed)(void* request, const char* path) FTM_NOEXCEPT;
     void (*stage)(void* request, ftm_stage stage) FTM_NOEXCEPT;
-    void (*script_ended)(void* request, const ftm_script_end* end) FTM_NOEXCEPT;
+    /* 0: the request's line did not fit into the access log and was cut. */
+    int (*script_ended)(void* request, const ftm_script_end* end) FTM_NOEXCEPT;
     /* "PHP message: …" (error_log(), log_errors) for the pool's log; request may be NULL. */
     void (*php_message)(void* request, const char* message) FTM_NOEXCEPT;
     /* A line of ours, level as in FPM's zlog (1 debug … 5 alert); request may be NULL. */
     void (*log)(void* request, int level, const char* message) FTM_NOEXCEPT;
     int (*pool_status)(void* request, ftm_pool_status* out) FTM_NOEXCEPT;
-    /* 0: the slot is unused */
-    int (*process_status)(void* request, unsigned slot, ftm_process_status* out) FTM_NOEXCEPT;
+    /* Of the processes that the last pool_status() of this request has counted; 0: no such one. */
+    int (*process_status)(void* request, unsigned index, ftm_process_status* out) FTM_NOEXCEPT;
     /* The environment of the calling context (NULL-terminated "NAME=value"). */
     char** (*environment)(void) FTM_NOEXCEPT;
 } ftm_host;

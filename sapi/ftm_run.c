@@ -153,6 +153,18 @@ static void serve(void *request)
     execute_primary_script(request);
 }
 
+/* Not in request memory: a script at its memory limit is logged too. */
+static void list_headers(ftm_script_end *end)
+{
+    zend_llist *list = &SG(sapi_headers).headers;
+    zend_llist_position pos;
+    ftm_header_line *lines = malloc((zend_llist_count(list) + 1) * sizeof(*lines));
+    end->headers = lines;
+    for (sapi_header_struct *h = zend_llist_get_first_ex(list, &pos); h && lines; h = zend_llist_get_next_ex(list, &pos)) {
+        lines[end->header_count++] = (ftm_header_line){h->header, h->header_len};
+    }
+}
+
 static void script_ended(void *request)
 {
     if (FTM_G(request_body_fd) >= 0) {
@@ -170,7 +182,18 @@ static void script_ended(void *request)
         .http_status = SG(sapi_headers).http_response_code,
         .peak_memory_bytes = zend_memory_peak_usage(true),
     };
-    ftm_callbacks->script_ended(request, &end);
+    if (ftm_options->log_headers) {
+        list_headers(&end);
+    }
+    int whole = ftm_callbacks->script_ended(request, &end);
+    free((void *)end.headers);
+    if (!whole) {
+        zend_try
+        {
+            ftm_log(FTM_LOG_NOTICE, "the log buffer is full (1024). The access log request has been truncated.");
+        }
+        zend_end_try();
+    }
     if (SG(request_info).path_translated) {
         efree(SG(request_info).path_translated);
         SG(request_info).path_translated = NULL;

@@ -3,7 +3,6 @@
 
 static void add_process(zval *list, const ftm_process_status *p, int64_t now)
 {
-    bool idle = p->state == FTM_STAGE_IDLE;
     zval entry;
     array_init(&entry);
     add_assoc_long(&entry, "pid", p->pid);
@@ -18,8 +17,8 @@ static void add_process(zval *list, const ftm_process_status *p, int64_t now)
     add_assoc_long(&entry, "request-length", p->content_length);
     add_assoc_string(&entry, "user", p->user[0] ? p->user : "-");
     add_assoc_string(&entry, "script", p->script[0] ? p->script : "-");
-    add_assoc_double(&entry, "last-request-cpu", idle ? p->cpu_percent : 0.);
-    add_assoc_long(&entry, "last-request-memory", idle ? p->memory_bytes : 0);
+    add_assoc_double(&entry, "last-request-cpu", p->cpu_percent);
+    add_assoc_long(&entry, "last-request-memory", p->memory_bytes);
     add_next_index_zval(list, &entry);
 }
 
@@ -50,7 +49,7 @@ PHP_FUNCTION(fpm_get_status)
     zval processes;
     array_init(&processes);
     ftm_process_status process;
-    for (unsigned i = 0; i < pool.slots; i++) {
+    for (unsigned i = 0; i < pool.processes; i++) {
         if (ftm_callbacks->process_status(request, i, &process)) {
             add_process(&processes, &process, pool.now);
         }

@@ -7,6 +7,7 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <map>
 
 #include "base/process_title.hpp"
 #include "config/command_line.hpp"
@@ -32,6 +33,7 @@ Level level_of(config::LogLevel level) { return static_cast<Level>(static_cast<i
 
 // The file of error_log, opened while the configuration is checked, as php-fpm does it.
 UniqueFd error_log_file;
+std::map<std::string, UniqueFd> access_log_files;
 
 int open_log(config::LogFile kind, const std::string& path)
 {
@@ -41,6 +43,8 @@ int open_log(config::LogFile kind, const std::string& path)
     }
     if (kind == config::LogFile::error_log) {
         error_log_file = std::move(fd);
+    } else if (kind == config::LogFile::access_log) {
+        access_log_files[path] = std::move(fd);
     }
     return 0;
 }
@@ -202,6 +206,7 @@ int run(const config::CommandLine& line, std::vector<std::string> arguments)
     start.config_file = configuration.file;
     start.arguments = std::move(arguments);
     start.error_log = std::move(error_log_file);
+    start.access_logs = std::move(access_log_files);
     start.log_to_file = to_file && start.error_log.valid();
     return master::run_master(std::move(start));
 }

@@ -31,7 +31,8 @@ struct Message {
         reopen_logs,      // fds: the error_log, for descriptor 2
         claim,            // a new master image took this host over
         reloading,        // the master is about to exec
-        stop              // args: signal
+        stop,             // args: signal
+        reopen_access_log // fds: the file
     };
 
     Kind kind = Kind::unknown;

@@ -7,7 +7,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <chrono>
 #include <cstdio>
 #include <mutex>
 #include <utility>
@@ -16,6 +15,8 @@
 #include "engine/clock.hpp"
 #include "ftm_engine.h"
 #include "observe/log.hpp"
+#include "observe/pool_status.hpp"
+#include "php/basic_auth.hpp"
 #include "php/body_policy.hpp"
 #include "php/context_environment.hpp"
 
@@ -90,6 +91,8 @@ void Context::run()
     poisoned_ = false;
     has_run_ = false;
     slot_ = core_.board.acquire();
+    reader_.set_slot(slot_);
+    cpu_us_ = core_.settings.shows_cpu ? thread_cpu_us() : kCpuUnknown;
     awake_since_us_ = now_us();
     attached_.store(true);
 
@@ -126,6 +129,7 @@ void Context::run()
         ftm_thread_detach();
     }
     if (slot_ != nullptr) {
+        reader_.set_slot(nullptr);
         observe::Scoreboard::release(*std::exchange(slot_, nullptr));
     }
     stop_containing();
@@ -203,12 +207,28 @@ void Context::describe(const Job& job, const php::ResolvedScript& script)
         return;
     }
     const auto text = [](const char* s) { return s != nullptr ? std::string_view(s) : std::string_view(); };
-    slot_->accepted_us.store(std::chrono::duration_cast<std::chrono::microseconds>(
-                                 job.request.accepted.time_since_epoch()).count(), std::memory_order_relaxed);
+    slot_->accepted_us.store(microseconds_of(job.request.accepted), std::memory_order_relaxed);
+    slot_->requests.fetch_add(1, std::memory_order_relaxed);
     slot_->content_length.store(script.content_length, std::memory_order_relaxed);
     observe::set_text(*slot_, text(script.request_uri), text(script.query_string), text(script.request_method),
-                      text(script.path_translated), {});
+                      text(script.path_translated), php::basic_auth_user(script.authorization));
     slot_->state.store(static_cast<std::uint32_t>(observe::SlotState::info), std::memory_order_relaxed);
+    const unsigned all = core_.live_contexts.load(std::memory_order_relaxed);
+    const unsigned idle = core_.idle.idle_contexts();
+    observe::raise_to(core_.board.counters().max_active, all > idle ? all - idle : 0);
+}
+
+// "last request cpu". php-fpm calls times() twice per request. Here the clock is read once, at the end of each, for a
+// thread that waits uses no CPU: what was used since the last reading is this request's, with its reading and its
+// shutdown. The clock is a system call of its own, so pools that cannot show the value do not read it: there it begins
+// with the first fpm_get_status().
+void Context::measure_cpu()
+{
+    const std::int64_t before = std::exchange(cpu_us_, thread_cpu_us());
+    const bool known = before != kCpuUnknown;
+    slot_->cpu_us.store(known ? cpu_us_ - before : 0, std::memory_order_relaxed);
+    slot_->cpu_duration_us.store(known ? now_us() - slot_->accepted_us.load(std::memory_order_relaxed) : 0,
+                                 std::memory_order_relaxed);
 }
 
 // Threads that never sleep use up their time slice in the middle of a request (DESIGN 3).
@@ -226,7 +246,7 @@ Job* Context::execute(Job* job)
 {
     Session& session = *job->session;
     if (session.aborted.load() || session.output.gone()) { // the client did not wait for it (RULES 11)
-        responder_.begin(*job, nullptr);
+        responder_.begin(*job, nullptr, nullptr);
         responder_.finish(false);
         reader_.recycle(job);
         return responder_.release_session();
@@ -235,7 +255,7 @@ Job* Context::execute(Job* job)
     running_.store((std::uint64_t{session.read_right.generation()} << 32) | (session.index + 1));
     const php::ResolvedScript script = php::resolve_on_context(job->request);
     describe(*job, script);
-    responder_.begin(*job, slot_);
+    responder_.begin(*job, slot_, &script);
     const php::RunResult result = php::run_classic(job->request, script, core_.settings.scripts, responder_);
     responder_.finish(false);
     running_.store(0);
@@ -251,9 +271,9 @@ Job* Context::execute(Job* job)
     ++served_;
     has_run_ = true;
     if (slot_ != nullptr) {
-        slot_->requests.store(served_, std::memory_order_relaxed);
-        slot_->duration_us.store(now_us() - slot_->accepted_us.load(std::memory_order_relaxed),
-                                 std::memory_order_relaxed);
+        if (core_.settings.shows_cpu || core_.cpu_asked.load(std::memory_order_relaxed)) {
+            measure_cpu();
+        }
         slot_->state.store(static_cast<std::uint32_t>(observe::SlotState::idle), std::memory_order_relaxed);
     }
     reader_.recycle(job);

@@ -31,12 +31,15 @@ public:
     [[nodiscard]] observe::Slot* slot() noexcept { return slot_; }
 
 private:
+    static constexpr std::int64_t kCpuUnknown = -1;
+
     static void* entry(void* self);
     void run();
     Job* next_job();
     Job* execute(Job* job);
     void sleep_cold();
     void describe(const Job& job, const php::ResolvedScript& script);
+    void measure_cpu();
     void yield_if_due();
 
     Core& core_;
@@ -52,6 +55,7 @@ private:
     bool poisoned_ = false;
     bool has_run_ = false;  // since its heap was last trimmed
     std::int64_t awake_since_us_ = 0;
+    std::int64_t cpu_us_ = kCpuUnknown;  // CPU time of this thread when it was last measured
 };
 
 }  // namespace ftm::engine

@@ -9,6 +9,7 @@
 #include <cerrno>
 
 #include "base/check.hpp"
+#include "observe/pool_status.hpp"
 
 namespace ftm::engine {
 
@@ -61,6 +62,7 @@ bool Core::queue(Job* job)
         board.counters().rejected.fetch_add(1, std::memory_order_relaxed);
         return false;
     }
+    observe::raise_to(board.counters().max_queue_length, idle.queued());
     wake(notify);
     return true;
 }

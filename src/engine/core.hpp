@@ -14,6 +14,7 @@
 #include "config/config.hpp"
 #include "engine/ready_set.hpp"
 #include "engine/session_table.hpp"
+#include "observe/access_log.hpp"
 #include "observe/scoreboard.hpp"
 #include "php/body_policy.hpp"
 #include "php/classic_run.hpp"
@@ -40,9 +41,11 @@ private:
 
 using Idle = sched::IdleProtocol<Platform, Job*>;
 
+// The first one is the pool's own.
 struct Listener {
     UniqueFd fd;
     bool tcp = false;
+    bool status_only = false;  // pm.status_listen: ping and status, nothing else
 };
 
 struct Settings {
@@ -54,6 +57,8 @@ struct Settings {
     std::vector<std::string> allowed_clients;
     php::PoolScripts scripts;
     std::string x_powered_by;    // header line for built-in pages, empty with expose_php off
+    std::shared_ptr<const observe::AccessLog> access_log;  // nullptr: none
+    bool shows_cpu = false;      // there is a status page, which shows each context's CPU time
 };
 
 class Core {
@@ -82,9 +87,15 @@ public:
     std::atomic<bool> accepting{false};
     std::atomic<bool> accept_failed{false};    // accept() found no descriptor or memory
     std::atomic<bool> accept_paused{false};    // the queue is full: the standby thread re-arms (RULES 8)
+    std::atomic<bool> cpu_asked{false};        // a script has called fpm_get_status(), which shows CPU time too
     std::atomic<unsigned> live_contexts{0};
     std::atomic<std::uint64_t> served{0};
 
+    [[nodiscard]] bool serves_status_only(const Session& session) const
+    {
+        // a connection from an engine that had more listeners came through pm.status_listen
+        return session.listener >= listeners.size() || listeners[session.listener].status_only;
+    }
     // Puts a job into the queue and wakes whoever shall run it. False: the queue is full. Any thread.
     bool queue(Job* job);
     // Does what the idle protocol asks for. Any thread.

@@ -32,7 +32,7 @@ std::vector<std::string> split(const std::string& text, const char* separators)
     return parts;
 }
 
-Settings settings_of(const config::Pool& pool, const std::string& x_powered_by)
+Settings settings_of(const config::Pool& pool, const EngineStart& start)
 {
     Settings settings;
     settings.pool = &pool;
@@ -47,7 +47,13 @@ Settings settings_of(const config::Pool& pool, const std::string& x_powered_by)
         settings.allowed_clients = split(*pool.listen_allowed_clients, ",");
     }
     settings.scripts.limit_extensions = split(pool.security_limit_extensions.value_or(".php .phar"), " \t");
-    settings.x_powered_by = x_powered_by;
+    settings.x_powered_by = start.x_powered_by;
+    settings.shows_cpu = pool.pm_status_path.has_value();
+    if (start.access_log >= 0) {
+        settings.access_log = std::make_shared<observe::AccessLog>(
+            start.access_log, pool.access_format.value_or(""), pool.access_suppress_path,
+            observe::AccessPool{pool.name, ::getpid(), start.master});
+    }
     return settings;
 }
 
@@ -93,7 +99,7 @@ int run_engine(EngineStart start)
     }
     ftm_php_after_fork();
 
-    Core core(settings_of(pool, start.x_powered_by), std::move(start.listeners), std::move(start.host), *start.board,
+    Core core(settings_of(pool, start), std::move(start.listeners), std::move(start.host), *start.board,
               start.crash_pipe);
     set_signals(core);
     install_crash_handlers(start.crash_pipe, core.wounded, core.standby_event.get());

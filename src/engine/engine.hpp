@@ -1,6 +1,8 @@
 // An engine process: what it owns, in construction order, from the moment its host has forked it.
 #pragma once
 
+#include <sys/types.h>
+
 #include "engine/core.hpp"
 
 namespace ftm::engine {
@@ -12,6 +14,8 @@ struct EngineStart {
     observe::Scoreboard* board = nullptr;
     int crash_pipe = -1;
     std::string x_powered_by;
+    int access_log = -1;  // stays the caller's; -1: none
+    pid_t master = -1;
 };
 
 // The rest of the forked process's life; returns its exit code.

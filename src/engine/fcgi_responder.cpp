@@ -4,7 +4,9 @@
 #include <array>
 #include <cstring>
 #include <utility>
+#include <vector>
 
+#include "engine/clock.hpp"
 #include "engine/status_export.hpp"
 
 namespace ftm::engine {
@@ -19,7 +21,7 @@ FcgiResponder::FcgiResponder(Core& core, Reader& reader, std::uint32_t holder)
 {
 }
 
-void FcgiResponder::begin(Job& job, observe::Slot* slot)
+void FcgiResponder::begin(Job& job, observe::Slot* slot, const php::ResolvedScript* script)
 {
     job_ = &job;
     session_ = job.session;
@@ -30,6 +32,11 @@ void FcgiResponder::begin(Job& job, observe::Slot* slot)
     finished_ = false;
     sent_ = false;
     keep_ = job.request.keep_conn;
+    script_ = script;
+    if (core_.settings.access_log != nullptr && script != nullptr) {
+        cpu_before_ = thread_cpu_for_log(core_);
+        peer_ = peer_for_log(core_, *session_); // later it may be somebody else's connection
+    }
 }
 
 bool FcgiResponder::gone() const noexcept
@@ -181,26 +188,46 @@ void FcgiResponder::stage(ftm_stage stage) noexcept
     }
 }
 
-void FcgiResponder::script_ended(const ftm_script_end& end) noexcept
+bool FcgiResponder::script_ended(const ftm_script_end& end) noexcept
 {
+    stage(FTM_STAGE_FINISHING);
     if (slot_ != nullptr) {
         slot_->memory_peak.store(end.peak_memory_bytes, std::memory_order_relaxed);
+        slot_->duration_us.store(now_us() - slot_->accepted_us.load(std::memory_order_relaxed), std::memory_order_relaxed);
     }
-    std::atomic<std::uint64_t>& peak = core_.board.counters().memory_peak;
-    if (peak.load(std::memory_order_relaxed) < end.peak_memory_bytes) {
-        peak.store(end.peak_memory_bytes, std::memory_order_relaxed);
+    observe::raise_to(core_.board.counters().memory_peak, end.peak_memory_bytes);
+    if (core_.settings.access_log == nullptr || script_ == nullptr) {
+        return true;
     }
+    std::vector<std::string_view> headers;
+    for (std::size_t i = 0; i < end.header_count; ++i) {
+        headers.emplace_back(end.headers[i].line, end.headers[i].size);
+    }
+    const ThreadCpu cpu = thread_cpu_for_log(core_);
+    RequestOutcome outcome;
+    outcome.status = end.http_status;
+    outcome.memory = end.peak_memory_bytes;
+    outcome.cpu = {cpu.all_us - cpu_before_.all_us, cpu.user_us - cpu_before_.user_us, cpu.system_us - cpu_before_.system_us};
+    outcome.headers = headers;
+    outcome.peer = peer_;
+    return log_request(core_, *job_, *script_, outcome);
 }
 
 bool FcgiResponder::pool_status(ftm_pool_status& out) noexcept
 {
-    fill_pool_status(core_.board, core_.idle.queued(), out);
+    core_.cpu_asked.store(true, std::memory_order_relaxed);
+    status_ = engine::pool_status(core_, true);
+    export_pool(status_, out);
     return true;
 }
 
-bool FcgiResponder::process_status(unsigned slot, ftm_process_status& out) noexcept
+bool FcgiResponder::process_status(unsigned index, ftm_process_status& out) noexcept
 {
-    return fill_process_status(core_.board, slot, out);
+    if (index >= status_.processes.size()) {
+        return false;
+    }
+    export_process(status_.processes[index], out);
+    return true;
 }
 
 }  // namespace ftm::engine

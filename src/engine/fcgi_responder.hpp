@@ -6,8 +6,10 @@
 
 #include "engine/core.hpp"
 #include "engine/reader.hpp"
+#include "engine/request_log.hpp"
 #include "engine/session.hpp"
 #include "fcgi/writer.hpp"
+#include "observe/pool_status.hpp"
 #include "php/responder.hpp"
 
 namespace ftm::engine {
@@ -16,16 +18,17 @@ class FcgiResponder final : public php::Responder {
 public:
     FcgiResponder(Core& core, Reader& reader, std::uint32_t holder);
 
-    void begin(Job& job, observe::Slot* slot);
+    // `script` as resolved, nullptr if it will not run. Both live until finish() and the end of the run.
+    void begin(Job& job, observe::Slot* slot, const php::ResolvedScript* script);
 
     bool write(ftm_stream stream, std::string_view data) noexcept override;
     bool flush() noexcept override;
     void finish(bool script_goes_on) noexcept override;
     [[nodiscard]] bool finished() const noexcept override { return finished_; }
     void stage(ftm_stage stage) noexcept override;
-    void script_ended(const ftm_script_end& end) noexcept override;
+    bool script_ended(const ftm_script_end& end) noexcept override;
     bool pool_status(ftm_pool_status& out) noexcept override;
-    bool process_status(unsigned slot, ftm_process_status& out) noexcept override;
+    bool process_status(unsigned index, ftm_process_status& out) noexcept override;
 
     // For the standby thread, once this context has crashed and is parked.
     [[nodiscard]] bool anything_sent() const noexcept { return sent_; }
@@ -59,6 +62,10 @@ private:
     Job* job_ = nullptr;
     Session* session_ = nullptr;
     observe::Slot* slot_ = nullptr;
+    const php::ResolvedScript* script_ = nullptr;
+    ThreadCpu cpu_before_;                // with %C in access.format
+    std::string peer_;                    // with %R
+    observe::PoolStatus status_;          // what fpm_get_status() is reading
 };
 
 }  // namespace ftm::engine

@@ -18,6 +18,8 @@ public:
     // holder names the thread in write rights: context number + 1, or net::Output::kStandby.
     Reader(Core& core, std::uint32_t holder);
 
+    // The scoreboard slot of the context that reads; its ping and status requests show there.
+    void set_slot(observe::Slot* slot) noexcept { slot_ = slot; }
     // A job that the caller must run or queue, or nullptr.
     Job* on_event(const Event& event);
     // The caller has sent END_REQUEST of the session's job: keeps or closes the connection, or hands it over, and
@@ -81,6 +83,7 @@ private:
 
     Core& core_;
     const std::uint32_t holder_;
+    observe::Slot* slot_ = nullptr;
     bool announced_ = false;
     std::unique_ptr<std::array<char, 65536>> buffer_;
     std::vector<std::unique_ptr<Job>> spare_;

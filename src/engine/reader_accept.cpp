@@ -103,7 +103,7 @@ Job* Reader::accept_all(std::uint32_t listener)
         if (!core_.accepting.load(std::memory_order_relaxed)) {
             break;
         }
-        if (core_.idle.queued() >= core_.settings.queue_limit) {
+        if (core_.idle.queued() >= core_.settings.queue_limit && !core_.listeners[listener].status_only) {
             core_.accept_paused.store(true);
             if (core_.idle.queued() < core_.settings.queue_limit) { // emptied before anybody saw that it is paused
                 core_.call_standby();

@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 
 #include "engine/hand_over.hpp"
+#include "engine/request_log.hpp"
 #include "fcgi/writer.hpp"
 
 namespace ftm::engine {
@@ -66,6 +67,7 @@ void Reader::refuse(Job* job, int status, std::string_view reason)
     while (job != nullptr) { // what a client has sent behind it is refused too
         Session& session = *job->session;
         const bool keep = job->request.keep_conn;
+        log_refused(core_, session, *job, status);
         send_error(session, job->request.id, status, reason);
         recycle(job);
         job = request_ended(session, keep);

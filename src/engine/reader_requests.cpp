@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "engine/builtin_pages.hpp"
+#include "engine/request_log.hpp"
 #include "fcgi/writer.hpp"
 #include "observe/log.hpp"
 
@@ -13,9 +14,15 @@ Reader::After Reader::whole_request(Session& session, Job*& whole)
 {
     Job& job = *session.building;
     const std::uint16_t id = job.request.id;
-    if (std::optional<std::string> page = builtin_page(core_, job.request)) {
+    if (!core_.serves_status_only(session)) {
+        core_.board.counters().accepted.fetch_add(1, std::memory_order_relaxed);
+    }
+    if (std::optional<BuiltinAnswer> page = builtin_page(core_, session, job, slot_)) {
         std::string bytes;
-        fcgi::append_stream(bytes, fcgi::RecordType::std_out, id, *page);
+        if (!page->err.empty()) {
+            fcgi::append_stream(bytes, fcgi::RecordType::std_err, id, page->err);
+        }
+        fcgi::append_stream(bytes, fcgi::RecordType::std_out, id, page->out);
         const auto end = fcgi::end_request_record(id, 0, fcgi::ProtocolStatus::request_complete);
         bytes.append(end.data(), end.size());
         const bool keep = forget(session);
@@ -27,6 +34,7 @@ Reader::After Reader::whole_request(Session& session, Job*& whole)
         observe::log(observe::Level::error, "[pool %s] the body of a request (%llu bytes) could not be stored in %s: %s",
                      core_.settings.pool->name.c_str(), static_cast<unsigned long long>(job.request.body.size()),
                      core_.body_policy.spool_directory.c_str(), std::strerror(job.request.body.error()));
+        log_refused(core_, session, job, 500);
         const bool keep = forget(session);
         send_error(session, id, 500, "Internal Server Error");
         return keep ? After::go_on : After::close;
@@ -35,7 +43,6 @@ Reader::After Reader::whole_request(Session& session, Job*& whole)
     job.generation = session.read_right.generation();
     session.open_id.store(id);
     session.busy.store(true);
-    core_.board.counters().accepted.fetch_add(1, std::memory_order_relaxed);
     whole = session.building.release();
     return After::whole;
 }

@@ -92,6 +92,11 @@ void Standby::on_host_message(Message& message)
                 add_predecessor(std::move(message.fds[0]));
             }
             break;
+        case Message::Kind::reopen_access_log:
+            if (!message.fds.empty() && core_.settings.access_log != nullptr) {
+                core_.settings.access_log->reopen(message.fds[0].get());
+            }
+            break;
         case Message::Kind::give_up:
             release_parked();
             break;

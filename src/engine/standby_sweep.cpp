@@ -4,6 +4,7 @@
 #include <sys/epoll.h>
 
 #include "engine/clock.hpp"
+#include "engine/status_export.hpp"
 
 namespace ftm::engine {
 namespace {
@@ -77,6 +78,9 @@ void Standby::sweep()
     }
     if (core_.accept_failed.exchange(false)) {
         resume_accepting();
+    }
+    if (core_.accept_paused.load()) { // only then does anything wait in the kernel for longer
+        observe::raise_to(core_.board.counters().max_queue_length, queue_status(core_).waiting);
     }
     if (core_.accept_paused.load() && core_.idle.queued() < core_.settings.queue_limit) {
         resume_accepting();

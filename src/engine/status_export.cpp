@@ -1,101 +1,94 @@
 #include "engine/status_export.hpp"
 
 #include <algorithm>
-#include <chrono>
 #include <cstring>
-#include <ctime>
+
+#include "net/listen_queue.hpp"
 
 namespace ftm::engine {
 namespace {
 
-// fpm_request_get_stage_name()
-const char* state_name(observe::SlotState state) noexcept
+template <std::size_t N>
+void copy(char (&to)[N], std::string_view from) noexcept
 {
-    switch (state) {
-        case observe::SlotState::idle:
-            return "Idle";
-        case observe::SlotState::reading_headers:
-            return "Reading headers";
-        case observe::SlotState::info:
-            return "Getting request information";
-        case observe::SlotState::running:
-            return "Running";
-        case observe::SlotState::ending:
-            return "Ending";
-        case observe::SlotState::finishing:
-            return "Finishing";
-        case observe::SlotState::unused:
-        case observe::SlotState::crashed:
-            break;
-    }
-    return "Creating";
+    const std::size_t n = std::min(from.size(), N - 1);
+    std::memcpy(to, from.data(), n);
+    to[n] = '\0';
 }
 
-// The writer may be in the middle of its next request: then the copy is made again, a few times at most.
-void copy_text(const observe::Slot& slot, ftm_process_status& out) noexcept
+// PM2STR()
+const char* name_of(config::ProcessManager pm)
 {
-    for (int i = 0; i < 10; ++i) {
-        const std::uint32_t before = slot.text_sequence.load(std::memory_order_acquire);
-        std::memcpy(out.uri, slot.text.uri, sizeof out.uri);
-        std::memcpy(out.query, slot.text.query, sizeof out.query);
-        std::memcpy(out.method, slot.text.method, sizeof out.method);
-        std::memcpy(out.script, slot.text.script, sizeof out.script);
-        std::memcpy(out.user, slot.text.user, sizeof out.user);
-        std::atomic_thread_fence(std::memory_order_acquire);
-        if ((before & 1) == 0 && slot.text_sequence.load(std::memory_order_relaxed) == before) {
-            return;
-        }
+    switch (pm) {
+        case config::ProcessManager::dynamic:
+            return "dynamic";
+        case config::ProcessManager::ondemand:
+            return "ondemand";
+        case config::ProcessManager::static_:
+            break;
     }
+    return "static";
 }
 
 }  // namespace
 
-void fill_pool_status(observe::Scoreboard& board, std::size_t queued, ftm_pool_status& out) noexcept
+observe::QueueStatus queue_status(const Core& core)
 {
-    const observe::ScoreboardHeader& header = board.header();
-    const observe::PoolCounters& counters = board.counters();
-    const observe::PoolFigures figures = board.figures();
-    std::memcpy(out.name, header.pool, sizeof out.name);
-    out.process_manager = "static";
-    out.now = std::time(nullptr);
-    out.start_time = header.start_time;
-    out.accepted = static_cast<std::int64_t>(counters.accepted.load());
-    out.queue = static_cast<std::int64_t>(queued);
-    out.max_queue = static_cast<std::int64_t>(std::max<std::uint64_t>(counters.max_queue_length.load(), queued));
-    out.queue_length = 0;
-    out.idle = figures.idle;
-    out.active = figures.active;
-    out.max_active = static_cast<std::int64_t>(std::max<std::uint64_t>(counters.max_active.load(), figures.active));
-    out.max_children_reached = static_cast<std::int64_t>(counters.max_children_reached.load());
-    out.slow_requests = static_cast<std::int64_t>(counters.slow_requests.load());
-    out.memory_peak = static_cast<std::int64_t>(counters.memory_peak.load());
-    out.slots = board.slots();
+    observe::QueueStatus queue;
+    queue.waiting = core.idle.queued();
+    if (core.listeners.empty()) {
+        return queue;
+    }
+    if (const auto kernel = net::listen_queue(core.listeners[0].fd.get())) {
+        queue.waiting += kernel->waiting;
+        queue.limit = kernel->limit;
+    }
+    return queue;
 }
 
-bool fill_process_status(observe::Scoreboard& board, unsigned index, ftm_process_status& out) noexcept
+observe::PoolStatus pool_status(Core& core, bool with_processes)
 {
-    if (index >= board.slots()) {
-        return false;
-    }
-    observe::Slot& slot = board.slot(index);
-    out.pid = slot.pid.load();
-    const auto state = static_cast<observe::SlotState>(slot.state.load());
-    if (out.pid == 0 || state == observe::SlotState::unused) {
-        return false;
-    }
-    const std::int64_t now = std::chrono::duration_cast<std::chrono::microseconds>(
-                                 std::chrono::steady_clock::now().time_since_epoch()).count();
-    out.state = static_cast<int>(state);
-    out.state_name = state_name(state);
-    out.start_time = slot.started.load();
-    out.requests = static_cast<std::int64_t>(slot.requests.load());
-    out.duration_us = state == observe::SlotState::idle ? slot.duration_us.load() : now - slot.accepted_us.load();
-    out.content_length = slot.content_length.load();
-    out.memory_bytes = static_cast<std::int64_t>(slot.memory_peak.load());
-    const std::int64_t duration = slot.duration_us.load();
-    out.cpu_percent = duration > 0 ? 100.0 * static_cast<double>(slot.cpu_us.load()) / static_cast<double>(duration) : 0.0;
-    copy_text(slot, out);
-    return true;
+    const auto pm = core.settings.pool->pm.value_or(config::ProcessManager::static_);
+    return observe::read_status(core.board, name_of(pm), queue_status(core), with_processes);
+}
+
+void export_pool(const observe::PoolStatus& status, ftm_pool_status& out) noexcept
+{
+    copy(out.name, status.pool);
+    out.process_manager = status.process_manager.data(); // name_of()'s, NUL-terminated
+    out.now = status.now;
+    out.start_time = status.start_time;
+    out.accepted = static_cast<std::int64_t>(status.accepted);
+    out.queue = static_cast<std::int64_t>(status.queue.waiting);
+    out.max_queue = static_cast<std::int64_t>(status.max_queue);
+    out.queue_length = static_cast<std::int64_t>(status.queue.limit);
+    out.idle = status.figures.idle;
+    out.active = status.figures.active;
+    out.max_active = static_cast<std::int64_t>(status.max_active);
+    out.max_children_reached = static_cast<std::int64_t>(status.max_children_reached);
+    out.slow_requests = static_cast<std::int64_t>(status.slow_requests);
+    out.memory_peak = static_cast<std::int64_t>(status.memory_peak);
+    out.processes = static_cast<unsigned>(status.processes.size());
+}
+
+void export_process(const observe::ProcessStatus& process, ftm_process_status& out) noexcept
+{
+    out.pid = process.pid;
+    out.state_name = observe::state_name(process.state);
+    out.start_time = process.start_time;
+    out.requests = static_cast<std::int64_t>(process.requests);
+    out.duration_us = process.duration_us;
+    out.content_length = process.content_length;
+    out.memory_bytes = static_cast<std::int64_t>(process.memory);
+    out.cpu_percent = process.cpu_percent;
+    static_assert(sizeof out.uri == sizeof process.text.uri && sizeof out.query == sizeof process.text.query &&
+                  sizeof out.method == sizeof process.text.method && sizeof out.script == sizeof process.text.script &&
+                  sizeof out.user == sizeof process.text.user);
+    std::memcpy(out.uri, process.text.uri, sizeof out.uri);
+    std::memcpy(out.query, process.text.query, sizeof out.query);
+    std::memcpy(out.method, process.text.method, sizeof out.method);
+    std::memcpy(out.script, process.text.script, sizeof out.script);
+    std::memcpy(out.user, process.text.user, sizeof out.user);
 }
 
 }  // namespace ftm::engine

@@ -45,6 +45,8 @@ Host::Host(HostStart start)
       listeners_(std::move(start.listeners)),
       master_(std::move(start.master)),
       board_(std::move(start.board)),
+      access_log_(std::move(start.access_log)),
+      master_pid_(start.master_pid),
       crash_(make_pipe()),
       opcache_(make_pipe())
 {

@@ -2,6 +2,8 @@
 // wounded ones, and passes opcache's wish for a restart to the master. Single-threaded poll loop (RULES 23).
 #pragma once
 
+#include <sys/types.h>
+
 #include "base/channel.hpp"
 #include "config/config.hpp"
 #include "engine/core.hpp"
@@ -16,6 +18,8 @@ struct HostStart {
     std::vector<engine::Listener> listeners;
     Channel master;
     observe::Scoreboard board;
+    UniqueFd access_log;  // invalid: none
+    pid_t master_pid = -1;
 };
 
 // The rest of the forked process's life; returns its exit code.

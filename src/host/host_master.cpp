@@ -2,6 +2,7 @@
 #include "host/host_process.hpp"
 
 #include <algorithm>
+#include <fcntl.h>
 #include <list>
 #include <signal.h>
 #include <unistd.h>
@@ -63,6 +64,14 @@ void Host::on_master_message(Message& message)
         case Message::Kind::reopen_logs:
             if (!message.fds.empty()) {
                 ::dup2(message.fds[0].get(), STDERR_FILENO);
+            }
+            break;
+        case Message::Kind::reopen_access_log: // RULES 26: no engine restarts
+            if (!message.fds.empty() && access_log_.valid()) {
+                ::dup3(message.fds[0].get(), access_log_.get(), O_CLOEXEC);
+                for (const EngineProcess& engine : engines_) {
+                    engine.channel.send(Message::Kind::reopen_access_log, {}, {}, {message.fds[0].get()});
+                }
             }
             break;
         case Message::Kind::claim:

@@ -60,6 +60,8 @@ private:
     std::vector<engine::Listener> listeners_;
     Channel master_;
     observe::Scoreboard board_;
+    const UniqueFd access_log_;  // its number is known to engines: a reopened file takes its place
+    const pid_t master_pid_;
     Pipe crash_;
     Pipe opcache_;
     UniqueFd signals_;

@@ -8,6 +8,7 @@ namespace ftm::master {
 
 void close_others(std::vector<int> keep)
 {
+    std::erase_if(keep, [](int fd) { return fd < 0; });
     std::sort(keep.begin(), keep.end());
     unsigned begin = 3;
     for (const int fd : keep) {

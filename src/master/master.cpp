@@ -14,6 +14,7 @@
 #include "host/host.hpp"
 #include "master/close_others.hpp"
 #include "net/listener.hpp"
+#include "observe/access_log.hpp"
 #include "observe/log.hpp"
 
 namespace ftm::master {
@@ -45,7 +46,14 @@ bool Master::initialize()
         auto [read, write] = observe::make_log_channel();
         pool.log_read = std::move(read);
         pool.log_write = std::move(write);
+        if (const auto file = start_.access_logs.find(config.access_log.value_or("")); file != start_.access_logs.end()) {
+            pool.access_log.reset(::fcntl(file->second.get(), F_DUPFD_CLOEXEC, 3));
+        }
         pools_.push_back(std::move(pool));
+    }
+    start_.access_logs.clear();
+    if (!open_status_listeners()) {
+        return false;
     }
     sockets_.close_unused();
     if (global.pid && !pid_file_.write(*global.pid)) {
@@ -64,6 +72,24 @@ bool Master::initialize()
     }
     if (start_.log_to_file) {
         ::dup2(start_.error_log.get(), STDERR_FILENO);
+    }
+    return true;
+}
+
+// php-fpm makes a pool of its own for pm.status_listen; here the pool's engines listen there too, and answer status and
+// ping as always: by whatever thread reads.
+bool Master::open_status_listeners()
+{
+    for (const config::Pool& config : start_.config.status_pools) {
+        const auto pool = std::find_if(pools_.begin(), pools_.end(),
+                                       [&](const Pool& p) { return p.name + "_status" == config.name; });
+        if (pool == pools_.end()) {
+            continue;
+        }
+        pool->status_listener = sockets_.open(config);
+        if (pool->status_listener < 0) {
+            return false;
+        }
     }
     return true;
 }
@@ -169,13 +195,22 @@ void Master::become_host(Pool& pool, Channel to_master)
     for (const config::PhpValue& value : pool.config->php_values) {
         host.runtime.values.push_back({value.key, value.value, value.admin});
     }
+    if (pool.access_log.valid()) {
+        host.runtime.log_headers = observe::AccessFormat(pool.config->access_format.value_or("")).wants_headers();
+    }
+    host.master_pid = ::getppid();
     const int listener = ::fcntl(pool.listener, F_DUPFD_CLOEXEC, 3);
+    const int status_listener = pool.status_listener >= 0 ? ::fcntl(pool.status_listener, F_DUPFD_CLOEXEC, 3) : -1;
     const int log_fd = pool.log_write.get();
-    close_others({to_master.fd(), pool.board.fd(), listener, log_fd});
+    close_others({to_master.fd(), pool.board.fd(), listener, status_listener, log_fd, pool.access_log.get()});
     observe::Log::instance().set_channel(log_fd);
     host.master = std::move(to_master);
     host.board = std::move(pool.board); // mapping it again would mean believing what engines may have written there
+    host.access_log = std::move(pool.access_log);
     host.listeners.push_back({UniqueFd(listener), net::is_tcp(listener)});
+    if (status_listener >= 0) {
+        host.listeners.push_back({UniqueFd(status_listener), net::is_tcp(status_listener), /*status_only=*/true});
+    }
     ::_exit(host::run_host(std::move(host)));
 }
 
@@ -183,8 +218,9 @@ bool can_listen(const config::Config& config)
 {
     ListeningSockets sockets;
     sockets.import_inherited();
-    return std::all_of(config.pools.begin(), config.pools.end(),
-                       [&](const config::Pool& pool) { return sockets.can_open(pool); });
+    const auto can_open = [&](const config::Pool& pool) { return sockets.can_open(pool); };
+    return std::all_of(config.pools.begin(), config.pools.end(), can_open) &&
+           std::all_of(config.status_pools.begin(), config.status_pools.end(), can_open);
 }
 
 int run_master(MasterStart start) { return Master(std::move(start)).run(); }

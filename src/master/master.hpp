@@ -2,6 +2,7 @@
 // Single-threaded poll loop (RULES 23).
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -20,6 +21,7 @@ struct MasterStart {
     std::vector<std::string> arguments;  // argv, for reload
     ReloadState inherited;
     UniqueFd error_log;                  // invalid with syslog
+    std::map<std::string, UniqueFd> access_logs;  // by path
     UniqueFd parent;                     // pipe to the process that waits while we become a daemon
     bool daemonized = false;
     bool log_to_file = false;            // descriptor 2 becomes the error_log

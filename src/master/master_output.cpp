@@ -89,4 +89,39 @@ void Master::reopen_logs()
     log(Level::notice, "error log file re-opened");
 }
 
+// fpm_log_open(1). Old generations get the file too: nobody restarts for it.
+void Master::reopen_access_logs()
+{
+    // An access.log of /dev/stderr means the stderr that php-fpm was started with, not the error_log.
+    const UniqueFd now(::fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3));
+    if (start_.log_to_file && saved_stderr_.valid()) {
+        ::dup2(saved_stderr_.get(), STDERR_FILENO);
+    }
+    enum class Result { none, reopened, failed } result = Result::none;
+    for (Pool& pool : pools_) {
+        if (!pool.access_log.valid()) {
+            continue;
+        }
+        const std::string& path = *pool.config->access_log;
+        const UniqueFd fresh(::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600));
+        if (!fresh.valid()) {
+            observe::log_syserror("failed to open access log (%s)", path.c_str());
+            result = Result::failed;
+            break;
+        }
+        log(Level::debug, "open access log (%s)", path.c_str());
+        result = Result::reopened;
+        ::dup3(fresh.get(), pool.access_log.get(), O_CLOEXEC);
+        for (HostProcess& host : pool.hosts) {
+            host.channel.send(Message::Kind::reopen_access_log, {}, {}, {fresh.get()});
+        }
+    }
+    ::dup2(now.get(), STDERR_FILENO);
+    if (result == Result::reopened) {
+        log(Level::notice, "access log file re-opened");
+    } else if (result == Result::failed) {
+        log(Level::error, "unable to re-opened access log file");
+    }
+}
+
 }  // namespace ftm::master

@@ -34,6 +34,7 @@ private:
     enum class Phase { running, stopping, finished };
 
     bool initialize();
+    bool open_status_listeners();
     void adopt_inherited();
     void tell_parent(bool ok);
     void loop_once();
@@ -55,6 +56,7 @@ private:
     void begin_stop(int signal);
     void escalate();
     void reopen_logs();
+    void reopen_access_logs();
     void reload();
     void finish();
     [[nodiscard]] bool any_host() const;

@@ -37,6 +37,7 @@ void Master::on_signals()
                 break;
             case SIGUSR1:
                 reopen_logs();
+                reopen_access_logs();
                 break;
             case SIGUSR2:
                 if (phase_ == Phase::running) {

@@ -53,6 +53,8 @@ struct Pool {
     const config::Pool* config = nullptr;  // nullptr: gone from the configuration, its old hosts drain
     std::string name;
     int listener = -1;
+    int status_listener = -1;  // pm.status_listen; -1: none
+    UniqueFd access_log;       // opened while the configuration was checked; invalid: none
     observe::Scoreboard board;
     UniqueFd log_read;
     UniqueFd log_write;

@@ -14,7 +14,7 @@
 namespace ftm::observe {
 namespace {
 
-constexpr std::uint32_t kVersion = 1;
+constexpr std::uint32_t kVersion = 2;
 
 std::size_t bytes_for(unsigned slots) { return sizeof(ScoreboardHeader) + std::size_t{slots} * sizeof(Slot); }
 
@@ -108,6 +108,7 @@ Slot* Scoreboard::acquire()
             s.accepted_us.store(0);
             s.duration_us.store(0);
             s.cpu_us.store(0);
+            s.cpu_duration_us.store(0);
             s.content_length.store(0);
             s.memory_peak.store(0);
             set_text(s, {}, {}, {}, {}, {});

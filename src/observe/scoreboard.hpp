@@ -31,8 +31,9 @@ struct Slot {
     std::atomic<std::uint32_t> text_sequence;  // odd while text is being written
     std::atomic<std::int64_t> started;         // wall clock, seconds
     std::atomic<std::int64_t> accepted_us;     // CLOCK_MONOTONIC, µs, of the running or last request
-    std::atomic<std::int64_t> duration_us;     // of the last request
+    std::atomic<std::int64_t> duration_us;     // of the last request, to its script's end
     std::atomic<std::int64_t> cpu_us;          // CPU time of the last request
+    std::atomic<std::int64_t> cpu_duration_us; // what it is a part of; 0: was not measured
     std::atomic<std::uint64_t> requests;
     std::atomic<std::int64_t> content_length;
     std::atomic<std::uint64_t> memory_peak;

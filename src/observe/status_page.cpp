@@ -1,48 +1,319 @@
 #include "observe/status_page.hpp"
 
 #include <algorithm>
+#include <cstdio>
 #include <ctime>
+
+#include "observe/page_escape.hpp"
 
 namespace ftm::observe {
 namespace {
 
-void field(std::string& out, std::string_view name, const std::string& value)
+// One value with its name; `quoted` in JSON.
+struct Field {
+    std::string name;
+    std::string value;
+    bool quoted = false;
+};
+using Fields = std::vector<Field>;
+
+std::string time_text(std::int64_t seconds, StatusFormat format)
 {
-    std::string label = std::string(name) + ":";
-    label.resize(std::max<std::size_t>(label.size(), 22), ' ');
-    out += label + value + "\n";
+    if (format == StatusFormat::xml || format == StatusFormat::json) {
+        return std::to_string(seconds);
+    }
+    char text[64];
+    tm local{};
+    const std::time_t time = seconds;
+    ::localtime_r(&time, &local);
+    std::strftime(text, sizeof text, "%d/%b/%Y:%H:%M:%S %z", &local);
+    return text;
+}
+
+Fields pool_fields(const PoolStatus& s, StatusFormat format)
+{
+    const auto number = [](auto value) { return std::to_string(value); };
+    return {{"pool", s.pool, true},
+            {"process manager", std::string(s.process_manager), true},
+            {"start time", time_text(s.start_time, format)},
+            {"start since", number(s.now - s.start_time)},
+            {"accepted conn", number(s.accepted)},
+            {"listen queue", number(s.queue.waiting)},
+            {"max listen queue", number(s.max_queue)},
+            {"listen queue len", number(s.queue.limit)},
+            {"idle processes", number(s.figures.idle)},
+            {"active processes", number(s.figures.active)},
+            {"total processes", number(s.figures.total())},
+            {"max active processes", number(s.max_active)},
+            {"max children reached", number(s.max_children_reached)},
+            {"slow requests", number(s.slow_requests)},
+            {"memory peak", number(s.memory_peak)}};
+}
+
+std::string escaped(std::string_view text, StatusFormat format)
+{
+    switch (format) {
+        case StatusFormat::html:
+        case StatusFormat::xml:
+            return escape_xml(text);
+        case StatusFormat::json:
+            return escape_json(text);
+        case StatusFormat::text:
+        case StatusFormat::openmetrics:
+            break;
+    }
+    return std::string(text);
+}
+
+// Only URI and query are escaped, as in php-fpm.
+Fields process_fields(const ProcessStatus& p, std::int64_t now, StatusFormat format)
+{
+    const auto number = [](auto value) { return std::to_string(value); };
+    const auto or_dash = [](const char* text) { return std::string(*text != '\0' ? text : "-"); };
+    std::string uri = p.text.uri[0] != '\0' ? escaped(p.text.uri, format) : "-";
+    if (p.text.query[0] != '\0') {
+        uri += "?" + escaped(p.text.query, format);
+    }
+    char cpu[64];
+    std::snprintf(cpu, sizeof cpu, "%.2f", p.cpu_percent);
+    return {{"pid", number(p.pid)},
+            {"state", state_name(p.state), true},
+            {"start time", time_text(p.start_time, format)},
+            {"start since", number(now - p.start_time)},
+            {"requests", number(p.requests)},
+            {"request duration", number(p.duration_us)},
+            {"request method", or_dash(p.text.method), true},
+            {format == StatusFormat::text ? "request URI" : "request uri", uri, true},
+            {"content length", number(static_cast<std::uint64_t>(p.content_length))},
+            {"user", or_dash(p.text.user), true},
+            {"script", or_dash(p.text.script), true},
+            {"last request cpu", cpu},
+            {"last request memory", number(p.memory)}};
+}
+
+void append_text(std::string& out, const Fields& fields)
+{
+    for (const Field& field : fields) {
+        std::string label = field.name + ":";
+        label.resize(std::max<std::size_t>(label.size(), 22), ' ');
+        out += label + field.value + "\n";
+    }
+}
+
+void append_xml(std::string& out, const Fields& fields, const char* separator)
+{
+    for (const Field& field : fields) {
+        std::string tag = field.name;
+        std::replace(tag.begin(), tag.end(), ' ', '-');
+        out += "<" + tag + ">" + field.value + "</" + tag + ">" + separator;
+    }
+}
+
+void append_json(std::string& out, const Fields& fields)
+{
+    const char* separator = "{";
+    for (const Field& field : fields) {
+        const char* quote = field.quoted ? "\"" : "";
+        out += separator;
+        out += "\"" + field.name + "\":" + quote + field.value + quote;
+        separator = ",";
+    }
+}
+
+std::string text_page(const PoolStatus& status)
+{
+    std::string out;
+    append_text(out, pool_fields(status, StatusFormat::text));
+    for (const ProcessStatus& process : status.processes) {
+        out += "\n************************\n";
+        append_text(out, process_fields(process, status.now, StatusFormat::text));
+    }
+    return out;
+}
+
+std::string html_page(const PoolStatus& status, bool full)
+{
+    std::string out =
+        "<!DOCTYPE html PUBLIC \"-//W3C//DTD XHTML 1.0 Strict//EN\" \"http://www.w3.org/TR/xhtml1/DTD/xhtml1-strict.dtd\">\n"
+        "<html xmlns=\"http://www.w3.org/1999/xhtml\" xml:lang=\"en\" lang=\"en\">\n"
+        "<head><title>PHP-FPM Status Page</title></head>\n"
+        "<body>\n"
+        "<table>\n";
+    for (const Field& field : pool_fields(status, StatusFormat::html)) {
+        out += "<tr><th>" + field.name + "</th><td>" + field.value + "</td></tr>\n";
+    }
+    out += "</table>\n";
+    if (full) {
+        out += "<table border=\"1\">\n<tr>";
+        for (const Field& field : process_fields({}, 0, StatusFormat::html)) {
+            out += "<th>" + field.name + "</th>";
+        }
+        out += "</tr>\n";
+        for (const ProcessStatus& process : status.processes) {
+            out += "<tr>";
+            for (const Field& field : process_fields(process, status.now, StatusFormat::html)) {
+                out += "<td>" + field.value + "</td>";
+            }
+            out += "</tr>\n";
+        }
+        out += "</table>";
+    }
+    return out + "</body></html>";
+}
+
+std::string xml_page(const PoolStatus& status, bool full)
+{
+    std::string out = "<?xml version=\"1.0\" ?>\n<status>\n";
+    append_xml(out, pool_fields(status, StatusFormat::xml), "\n");
+    if (full) {
+        out += "<processes>\n";
+        for (const ProcessStatus& process : status.processes) {
+            out += "<process>";
+            append_xml(out, process_fields(process, status.now, StatusFormat::xml), "");
+            out += "</process>\n";
+        }
+        out += "</processes>\n";
+    }
+    return out + "</status>";
+}
+
+std::string json_page(const PoolStatus& status, bool full)
+{
+    std::string out;
+    append_json(out, pool_fields(status, StatusFormat::json));
+    if (full) {
+        out += ", \"processes\":[";
+        const char* separator = "";
+        for (const ProcessStatus& process : status.processes) {
+            out += separator;
+            append_json(out, process_fields(process, status.now, StatusFormat::json));
+            out += "}";
+            separator = ",";
+        }
+        out += "]";
+    }
+    return out + "}";
+}
+
+std::string openmetrics_page(const PoolStatus& s)
+{
+    std::string out;
+    const auto metric = [&](const char* name, const char* type, const std::string& help, auto value) {
+        const std::string full_name = std::string("phpfpm_") + name;
+        const std::string help_line = "# HELP " + full_name + " " + help + "\n";
+        const std::string type_line = "# TYPE " + full_name + " " + type + "\n";
+        // php-fpm turns these two around for one metric
+        const bool type_first = full_name == "phpfpm_listen_queue_length";
+        out += type_first ? type_line + help_line : help_line + type_line;
+        out += full_name + " " + std::to_string(value) + "\n";
+    };
+    metric("up", "gauge",
+           "Could pool " + s.pool + " using a " + std::string(s.process_manager) + " PM on PHP-FPM be reached?", 1);
+    metric("start_since", "counter", "The number of seconds since FPM has started.", s.now - s.start_time);
+    metric("accepted_connections", "counter", "The number of requests accepted by the pool.", s.accepted);
+    metric("listen_queue", "gauge", "The number of requests in the queue of pending connections.", s.queue.waiting);
+    metric("max_listen_queue", "counter",
+           "The maximum number of requests in the queue of pending connections since FPM has started.", s.max_queue);
+    metric("listen_queue_length", "gauge", "The size of the socket queue of pending connections.", s.queue.limit);
+    metric("idle_processes", "gauge", "The number of idle processes.", s.figures.idle);
+    metric("active_processes", "gauge", "The number of active processes.", s.figures.active);
+    metric("total_processes", "gauge", "The number of idle + active processes.", s.figures.total());
+    metric("max_active_processes", "counter", "The maximum number of active processes since FPM has started.",
+           s.max_active);
+    metric("max_children_reached", "counter",
+           "The number of times, the process limit has been reached, when pm tries to start more children (works only for "
+           "pm 'dynamic' and 'ondemand').",
+           s.max_children_reached);
+    metric("slow_requests", "counter", "The number of requests that exceeded your 'request_slowlog_timeout' value.",
+           s.slow_requests);
+    metric("memory_peak", "gauge", "The memory usage peak since FPM has started.", s.memory_peak);
+    return out + "# EOF\n";
+}
+
+int hex_digit(char c)
+{
+    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+// The name under which PHP registers one "name=value": decoded, without leading blanks, cut at a NUL and at '['.
+std::string variable_name(std::string_view pair)
+{
+    const std::string_view raw = pair.substr(0, pair.find('='));
+    std::string name;
+    for (std::size_t i = 0; i < raw.size(); ++i) {
+        const bool escape = raw[i] == '%' && i + 2 < raw.size() && hex_digit(raw[i + 1]) >= 0 && hex_digit(raw[i + 2]) >= 0;
+        if (escape) {
+            name += static_cast<char>(hex_digit(raw[i + 1]) * 16 + hex_digit(raw[i + 2]));
+            i += 2;
+        } else {
+            name += raw[i] == '+' ? ' ' : raw[i];
+        }
+    }
+    name.resize(std::min(name.find('\0'), name.size()));
+    name.erase(0, std::min(name.find_first_not_of(' '), name.size()));
+    if (const std::size_t bracket = name.find('['); bracket != std::string::npos && name.find(']', bracket) != std::string::npos) {
+        name.resize(bracket);
+    }
+    return name;
 }
 
 }  // namespace
 
-std::string status_text(Scoreboard& board, std::string_view process_manager, std::size_t queued)
+StatusQuery parse_status_query(std::string_view query_string)
 {
-    const ScoreboardHeader& header = board.header();
-    const PoolCounters& counters = board.counters();
-    const PoolFigures figures = board.figures();
-    char start[64];
-    tm local{};
-    const std::time_t started = header.start_time;
-    ::localtime_r(&started, &local);
-    std::strftime(start, sizeof start, "%d/%b/%Y:%H:%M:%S %z", &local);
+    bool full = false, html = false, xml = false, json = false, openmetrics = false;
+    while (!query_string.empty()) {
+        const std::size_t end = std::min(query_string.find('&'), query_string.size());
+        const std::string name = variable_name(query_string.substr(0, end));
+        query_string.remove_prefix(std::min(end + 1, query_string.size()));
+        full = full || name == "full";
+        html = html || name == "html";
+        xml = xml || name == "xml";
+        json = json || name == "json";
+        openmetrics = openmetrics || name == "openmetrics";
+    }
+    StatusQuery query;
+    query.full = full && (html || xml || json || !openmetrics); // it changes nothing there
+    query.format = html          ? StatusFormat::html
+                   : xml         ? StatusFormat::xml
+                   : json        ? StatusFormat::json
+                   : openmetrics ? StatusFormat::openmetrics
+                                 : StatusFormat::text;
+    return query;
+}
 
-    std::string out;
-    field(out, "pool", header.pool);
-    field(out, "process manager", std::string(process_manager));
-    field(out, "start time", start);
-    field(out, "start since", std::to_string(std::time(nullptr) - started));
-    field(out, "accepted conn", std::to_string(counters.accepted.load()));
-    field(out, "listen queue", std::to_string(queued));
-    field(out, "max listen queue", std::to_string(std::max<std::uint64_t>(counters.max_queue_length.load(), queued)));
-    field(out, "listen queue len", "0");
-    field(out, "idle processes", std::to_string(figures.idle));
-    field(out, "active processes", std::to_string(figures.active));
-    field(out, "total processes", std::to_string(figures.total()));
-    field(out, "max active processes", std::to_string(std::max<std::uint64_t>(counters.max_active.load(), figures.active)));
-    field(out, "max children reached", std::to_string(counters.max_children_reached.load()));
-    field(out, "slow requests", std::to_string(counters.slow_requests.load()));
-    field(out, "memory peak", std::to_string(counters.memory_peak.load()));
-    return out;
+std::string_view content_type_line(StatusFormat format)
+{
+    switch (format) {
+        case StatusFormat::html:
+            return "Content-type: text/html;charset=UTF-8";
+        case StatusFormat::xml:
+            return "Content-type: text/xml;charset=UTF-8";
+        case StatusFormat::json:
+            return "Content-Type: application/json";
+        case StatusFormat::openmetrics:
+            return "Content-Type: application/openmetrics-text; version=1.0.0; charset=utf-8";
+        case StatusFormat::text:
+            break;
+    }
+    return "Content-type: text/plain;charset=UTF-8";
+}
+
+std::string status_body(const PoolStatus& status, StatusQuery query)
+{
+    switch (query.format) {
+        case StatusFormat::html:
+            return html_page(status, query.full);
+        case StatusFormat::xml:
+            return xml_page(status, query.full);
+        case StatusFormat::json:
+            return json_page(status, query.full);
+        case StatusFormat::openmetrics:
+            return openmetrics_page(status);
+        case StatusFormat::text:
+            break;
+    }
+    return text_page(status);
 }
 
 }  // namespace ftm::observe

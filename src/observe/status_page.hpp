@@ -1,14 +1,27 @@
-// The status page's formats, from the scoreboard (fpm_status.c). Any thread.
+// The status page's formats (fpm_status.c: fpm_status_handle_request). Values; any thread.
 #pragma once
 
 #include <string>
 #include <string_view>
 
-#include "observe/scoreboard.hpp"
+#include "observe/pool_status.hpp"
 
 namespace ftm::observe {
 
-// The short text format.
-[[nodiscard]] std::string status_text(Scoreboard& board, std::string_view process_manager, std::size_t queued);
+enum class StatusFormat { text, html, xml, json, openmetrics };
+
+struct StatusQuery {
+    StatusFormat format = StatusFormat::text;
+    bool full = false;
+};
+
+// By the names in the query string, whatever their values, read as PHP reads them into $_GET.
+[[nodiscard]] StatusQuery parse_status_query(std::string_view query_string);
+
+// The header line's value, as PHP's SAPI layer writes it: "Content-type: text/plain;charset=UTF-8".
+[[nodiscard]] std::string_view content_type_line(StatusFormat format);
+
+// `status` has its processes exactly when query.full.
+[[nodiscard]] std::string status_body(const PoolStatus& status, StatusQuery query);
 
 }  // namespace ftm::observe

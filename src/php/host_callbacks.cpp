@@ -53,7 +53,10 @@ int is_extension_allowed(void* request, const char* path) noexcept
 
 void stage(void* request, ftm_stage stage) noexcept { running(request).responder.stage(stage); }
 
-void script_ended(void* request, const ftm_script_end* end) noexcept { running(request).responder.script_ended(*end); }
+int script_ended(void* request, const ftm_script_end* end) noexcept
+{
+    return running(request).responder.script_ended(*end) ? 1 : 0;
+}
 
 void php_message(void*, const char* message) noexcept
 {
@@ -74,9 +77,9 @@ int pool_status(void* request, ftm_pool_status* out) noexcept
     return running(request).responder.pool_status(*out) ? 1 : 0;
 }
 
-int process_status(void* request, unsigned slot, ftm_process_status* out) noexcept
+int process_status(void* request, unsigned index, ftm_process_status* out) noexcept
 {
-    return running(request).responder.process_status(slot, *out) ? 1 : 0;
+    return running(request).responder.process_status(index, *out) ? 1 : 0;
 }
 
 char** environment() noexcept { return context_environ(); }

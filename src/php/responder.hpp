@@ -18,10 +18,11 @@ public:
     virtual void finish(bool script_goes_on) noexcept = 0;
     [[nodiscard]] virtual bool finished() const noexcept = 0;
     virtual void stage(ftm_stage stage) noexcept = 0;
-    virtual void script_ended(const ftm_script_end& end) noexcept = 0;
+    // False: the request's line of the access log was cut.
+    virtual bool script_ended(const ftm_script_end& end) noexcept = 0;
     // fpm_get_status()
     virtual bool pool_status(ftm_pool_status& out) noexcept = 0;
-    virtual bool process_status(unsigned slot, ftm_process_status& out) noexcept = 0;
+    virtual bool process_status(unsigned index, ftm_process_status& out) noexcept = 0;
 
 protected:
     ~Responder() = default;

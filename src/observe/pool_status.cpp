@@ -1,0 +1,114 @@
+#include "observe/pool_status.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <cstring>
+#include <ctime>
+
+namespace ftm::observe {
+namespace {
+
+// The writer may be in the middle of its next request: then the copy is made again, a few times at most.
+RequestText copy_text(const Slot& slot) noexcept
+{
+    RequestText text{};
+    for (int i = 0; i < 10; ++i) {
+        const std::uint32_t before = slot.text_sequence.load(std::memory_order_acquire);
+        std::memcpy(&text, &slot.text, sizeof text);
+        std::atomic_thread_fence(std::memory_order_acquire);
+        if ((before & 1) == 0 && slot.text_sequence.load(std::memory_order_relaxed) == before) {
+            break;
+        }
+    }
+    // Whatever the pool's user has written there: C strings.
+    text.uri[sizeof text.uri - 1] = text.query[sizeof text.query - 1] = text.method[sizeof text.method - 1] =
+        text.script[sizeof text.script - 1] = text.user[sizeof text.user - 1] = '\0';
+    return text;
+}
+
+ProcessStatus read_slot(const Slot& slot, std::int64_t now_us)
+{
+    ProcessStatus process;
+    process.pid = slot.pid.load();
+    process.state = static_cast<SlotState>(slot.state.load());
+    process.start_time = slot.started.load();
+    process.requests = slot.requests.load();
+    process.content_length = slot.content_length.load();
+    process.text = copy_text(slot);
+    if (process.state != SlotState::idle) {
+        process.duration_us = std::max<std::int64_t>(now_us - slot.accepted_us.load(), 0);
+        return process;
+    }
+    process.duration_us = slot.duration_us.load();
+    process.memory = slot.memory_peak.load();
+    if (const std::int64_t whole = slot.cpu_duration_us.load(); whole > 0) {
+        process.cpu_percent = 100.0 * static_cast<double>(slot.cpu_us.load()) / static_cast<double>(whole);
+    }
+    return process;
+}
+
+}  // namespace
+
+const char* state_name(SlotState state) noexcept
+{
+    switch (state) {
+        case SlotState::idle:
+            return "Idle";
+        case SlotState::reading_headers:
+            return "Reading headers";
+        case SlotState::info:
+            return "Getting request information";
+        case SlotState::running:
+            return "Running";
+        case SlotState::ending:
+            return "Ending";
+        case SlotState::finishing:
+            return "Finishing";
+        case SlotState::unused:
+        case SlotState::crashed:
+            break;
+    }
+    return "Creating";
+}
+
+void raise_to(std::atomic<std::uint64_t>& counter, std::uint64_t value) noexcept
+{
+    std::uint64_t seen = counter.load(std::memory_order_relaxed);
+    while (seen < value && !counter.compare_exchange_weak(seen, value, std::memory_order_relaxed)) {
+    }
+}
+
+PoolStatus read_status(Scoreboard& board, std::string_view process_manager, QueueStatus queue, bool with_processes)
+{
+    const ScoreboardHeader& header = board.header();
+    PoolCounters& counters = board.counters();
+    PoolStatus status;
+    status.figures = board.figures();
+    raise_to(counters.max_queue_length, queue.waiting);
+    raise_to(counters.max_active, status.figures.active);
+    status.pool = header.pool;
+    status.process_manager = process_manager;
+    status.now = std::time(nullptr);
+    status.start_time = header.start_time;
+    status.accepted = counters.accepted.load();
+    status.queue = queue;
+    status.max_queue = counters.max_queue_length.load();
+    status.max_active = counters.max_active.load();
+    status.max_children_reached = counters.max_children_reached.load();
+    status.slow_requests = counters.slow_requests.load();
+    status.memory_peak = counters.memory_peak.load();
+    if (!with_processes) {
+        return status;
+    }
+    const std::int64_t now_us = std::chrono::duration_cast<std::chrono::microseconds>(
+                                    std::chrono::steady_clock::now().time_since_epoch()).count();
+    for (unsigned i = 0; i < board.slots(); ++i) {
+        const Slot& slot = board.slot(i);
+        if (slot.pid.load() != 0 && slot.state.load() != static_cast<std::uint32_t>(SlotState::unused)) {
+            status.processes.push_back(read_slot(slot, now_us));
+        }
+    }
+    return status;
+}
+
+}  // namespace ftm::observe
