@@ -40,6 +40,7 @@ typedef struct ftm_request_info {
     const char* php_value;       /* FastCGI parameters PHP_VALUE and PHP_ADMIN_VALUE, or NULL: act on this request only */
     const char* php_admin_value;
     int64_t content_length;
+    int response_code; /* what is answered if nobody sets another: 404 when no script was found */
 } ftm_request_info;
 
 typedef enum ftm_run_result {

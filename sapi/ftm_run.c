@@ -40,7 +40,7 @@ int ftm_thread_path_exists(const char *path)
 
 static void prepare(const ftm_request_info *info)
 {
-    SG(sapi_headers).http_response_code = 200; /* Zend never resets it */
+    SG(sapi_headers).http_response_code = info->response_code; /* Zend never resets it */
     SG(request_info).request_method = info->request_method;
     SG(request_info).query_string = (char *)info->query_string;
     SG(request_info).request_uri = (char *)info->request_uri;

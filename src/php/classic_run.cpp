@@ -34,6 +34,7 @@ RunResult run_classic(request::Request& request, const ResolvedScript& script, c
     info.php_value = request.params.value_z("PHP_VALUE");
     info.php_admin_value = request.params.value_z("PHP_ADMIN_VALUE");
     info.content_length = script.content_length;
+    info.response_code = script.response_code;
     return ftm_run_request(&running, &info) == FTM_RUN_OK ? RunResult::ok : RunResult::poisoned;
 }
 
