@@ -53,6 +53,8 @@ typedef struct ftm_ini_settings {
     int discard_path;
     const char* doc_root; /* or NULL */
     int expose_php;
+    const char* default_charset;  /* or NULL */
+    const char* default_mimetype; /* or NULL */
 } ftm_ini_settings;
 
 /* What decides how much of a body is kept, and where. Strings live as long as the context. */

@@ -77,6 +77,8 @@ void ftm_thread_settings(ftm_ini_settings *out)
     out->discard_path = FTM_G(discard_path);
     out->doc_root = PG(doc_root);
     out->expose_php = PG(expose_php);
+    out->default_charset = SG(default_charset);
+    out->default_mimetype = SG(default_mimetype);
 }
 
 static bool is_fixed(const char *key)

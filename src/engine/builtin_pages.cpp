@@ -13,8 +13,6 @@ namespace {
 
 constexpr std::string_view kNoCache =
     "Expires: Thu, 01 Jan 1970 00:00:00 GMT\r\nCache-Control: no-cache, no-store, must-revalidate, max-age=0\r\n";
-constexpr std::string_view kPlain = "Content-type: text/plain;charset=UTF-8\r\n";
-constexpr std::string_view kDefaultType = "Content-type: text/html; charset=UTF-8\r\n";
 
 struct Page {
     int status = 200;
@@ -58,11 +56,33 @@ private:
     observe::Slot* const slot_;
 };
 
+bool takes_charset(std::string_view type, const PageHeaders& headers)
+{
+    return type.starts_with("text/") && !headers.charset.empty();
+}
+
+// What becomes of a "Content-Type:" in sapi_header_op(): a name with another capital, and no blank, if a charset is added.
+std::string type_line(std::string_view type, const PageHeaders& headers)
+{
+    return takes_charset(type, headers) ? "Content-type: " + std::string(type) + ";charset=" + headers.charset + "\r\n"
+                                        : "Content-Type: " + std::string(type) + "\r\n";
+}
+
+// sapi_get_default_content_type()
+std::string default_type_line(const PageHeaders& headers)
+{
+    if (headers.type.empty()) {
+        return {};
+    }
+    return "Content-type: " + headers.type + (takes_charset(headers.type, headers) ? "; charset=" + headers.charset : "") +
+           "\r\n";
+}
+
 // The order of headers and HEAD's type are php-fpm's.
 Page ping_page(const Core& core, bool head)
 {
     Page page;
-    page.headers.append(kPlain).append(kNoCache);
+    page.headers.append(type_line("text/plain", core.settings.page_headers)).append(kNoCache);
     page.body = head ? "" : core.settings.pool->ping_response.value_or("pong");
     return page;
 }
@@ -72,21 +92,21 @@ Page status_page(Core& core, bool head, const char* query_string)
     Page page;
     page.headers.append(kNoCache);
     if (head) {
-        page.type = kDefaultType;
+        page.type = default_type_line(core.settings.page_headers);
         return page;
     }
     const observe::StatusQuery query =
         observe::parse_status_query(query_string != nullptr ? query_string : std::string_view());
-    page.headers.append(observe::content_type_line(query.format)).append("\r\n");
+    page.headers.append(type_line(observe::content_type(query.format), core.settings.page_headers));
     page.body = observe::status_body(pool_status(core, query.full), query);
     return page;
 }
 
-Page not_found()
+Page not_found(const Core& core)
 {
     Page page;
     page.status = 404;
-    page.type = kDefaultType;
+    page.type = default_type_line(core.settings.page_headers);
     page.body = "File not found.\n";
     page.error = "Primary script unknown";
     return page;
@@ -141,8 +161,8 @@ std::optional<BuiltinAnswer> builtin_page(Core& core, const Session& session, co
     const OnSlot on_slot(status_only ? nullptr : slot, job, script);
     Page page = wanted == php::BuiltinPage::ping     ? ping_page(core, head)
                 : wanted == php::BuiltinPage::status ? status_page(core, head, script.query_string)
-                                                     : not_found();
-    page.headers.insert(0, core.settings.x_powered_by);
+                                                     : not_found(core);
+    page.headers.insert(0, core.settings.page_headers.x_powered_by);
     if (!status_only) {
         log_page(core, session, job, script, page);
     }

@@ -48,6 +48,13 @@ struct Listener {
     bool status_only = false;  // pm.status_listen: ping and status, nothing else
 };
 
+// What PHP's ini says about the headers of built-in pages.
+struct PageHeaders {
+    std::string x_powered_by;  // the line, empty with expose_php off
+    std::string charset = "UTF-8";
+    std::string type = "text/html";
+};
+
 struct Settings {
     const config::Pool* pool = nullptr;
     unsigned contexts = 1;
@@ -56,7 +63,7 @@ struct Settings {
     std::size_t output_spool_limit = std::size_t{1} << 30;  // bytes
     std::vector<std::string> allowed_clients;
     php::PoolScripts scripts;
-    std::string x_powered_by;    // header line for built-in pages, empty with expose_php off
+    PageHeaders page_headers;
     std::shared_ptr<const observe::AccessLog> access_log;  // nullptr: none
     bool shows_cpu = false;      // there is a status page, which shows each context's CPU time
 };

@@ -47,7 +47,7 @@ Settings settings_of(const config::Pool& pool, const EngineStart& start)
         settings.allowed_clients = split(*pool.listen_allowed_clients, ",");
     }
     settings.scripts.limit_extensions = split(pool.security_limit_extensions.value_or(".php .phar"), " \t");
-    settings.x_powered_by = start.x_powered_by;
+    settings.page_headers = start.page_headers;
     settings.shows_cpu = pool.pm_status_path.has_value();
     if (start.access_log >= 0) {
         settings.access_log = std::make_shared<observe::AccessLog>(

@@ -13,7 +13,7 @@ struct EngineStart {
     Channel host;
     observe::Scoreboard* board = nullptr;
     int crash_pipe = -1;
-    std::string x_powered_by;
+    PageHeaders page_headers;
     int access_log = -1;  // stays the caller's; -1: none
     pid_t master = -1;
 };

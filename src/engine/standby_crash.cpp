@@ -35,7 +35,7 @@ void Standby::care_for_crashed(Context& context)
     core_.board.counters().crashes.fetch_add(1);
 
     observe::Slot* slot = context.slot();
-    std::string script = slot != nullptr ? slot->text.script : "";
+    std::string script = slot != nullptr ? observe::get_text(*slot).script : "";
     if (slot != nullptr) {
         slot->state.store(static_cast<std::uint32_t>(observe::SlotState::crashed));
     }

@@ -82,12 +82,27 @@ bool Host::start_php()
         usage.l_len = 1;
         ::fcntl(opcache_lock_, F_SETLK, &usage);
     }
+    read_page_headers();
+    return true;
+}
+
+// Of php.ini; the pool's values are not applied here but in each context, and the first line of a key wins.
+void Host::read_page_headers()
+{
     ftm_ini_settings settings{};
     ftm_thread_settings(&settings);
-    if (settings.expose_php != 0) {
-        x_powered_by_ = std::string("X-Powered-By: PHP/") + ftm_php_version() + "\r\n";
+    page_headers_.charset = settings.default_charset != nullptr ? settings.default_charset : "";
+    page_headers_.type = settings.default_mimetype != nullptr ? settings.default_mimetype : "";
+    for (const config::PhpValue& value : pool_.php_values) {
+        if (value.key == "default_charset") {
+            page_headers_.charset = value.value;
+        } else if (value.key == "default_mimetype") {
+            page_headers_.type = value.value;
+        }
     }
-    return true;
+    if (settings.expose_php != 0) {
+        page_headers_.x_powered_by = std::string("X-Powered-By: PHP/") + ftm_php_version() + "\r\n";
+    }
 }
 
 int Host::run()

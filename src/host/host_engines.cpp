@@ -71,7 +71,7 @@ void Host::become_engine(Channel to_host, UniqueFd out, UniqueFd err)
     start.host = std::move(to_host);
     start.board = &board_;
     start.crash_pipe = crash_.write.get();
-    start.x_powered_by = x_powered_by_;
+    start.page_headers = page_headers_;
     start.access_log = access_log_.get();
     start.master = master_pid_;
     ::dup2(out.get(), STDOUT_FILENO);

@@ -34,6 +34,7 @@ public:
 
 private:
     bool start_php();
+    void read_page_headers();
     void start_engine();
     void report_started(const EngineProcess& engine, bool again);
     [[noreturn]] void become_engine(Channel to_host, UniqueFd out, UniqueFd err);
@@ -66,7 +67,7 @@ private:
     Pipe opcache_;
     UniqueFd signals_;
     int opcache_lock_ = -1;
-    std::string x_powered_by_;
+    engine::PageHeaders page_headers_;
 
     std::list<EngineProcess> engines_;
     std::vector<UniqueFd> pending_take_over_;  // connections of earlier generations, for the first ready engine

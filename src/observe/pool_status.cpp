@@ -2,29 +2,10 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cstring>
 #include <ctime>
 
 namespace ftm::observe {
 namespace {
-
-// The writer may be in the middle of its next request: then the copy is made again, a few times at most.
-RequestText copy_text(const Slot& slot) noexcept
-{
-    RequestText text{};
-    for (int i = 0; i < 10; ++i) {
-        const std::uint32_t before = slot.text_sequence.load(std::memory_order_acquire);
-        std::memcpy(&text, &slot.text, sizeof text);
-        std::atomic_thread_fence(std::memory_order_acquire);
-        if ((before & 1) == 0 && slot.text_sequence.load(std::memory_order_relaxed) == before) {
-            break;
-        }
-    }
-    // Whatever the pool's user has written there: C strings.
-    text.uri[sizeof text.uri - 1] = text.query[sizeof text.query - 1] = text.method[sizeof text.method - 1] =
-        text.script[sizeof text.script - 1] = text.user[sizeof text.user - 1] = '\0';
-    return text;
-}
 
 ProcessStatus read_slot(const Slot& slot, std::int64_t now_us)
 {
@@ -34,7 +15,7 @@ ProcessStatus read_slot(const Slot& slot, std::int64_t now_us)
     process.start_time = slot.started.load();
     process.requests = slot.requests.load();
     process.content_length = slot.content_length.load();
-    process.text = copy_text(slot);
+    process.text = get_text(slot);
     if (process.state != SlotState::idle) {
         process.duration_us = std::max<std::int64_t>(now_us - slot.accepted_us.load(), 0);
         return process;

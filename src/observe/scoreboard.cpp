@@ -28,6 +28,29 @@ void copy(char (&to)[N], std::string_view from) noexcept
     to[n] = '\0';
 }
 
+// Texts are read while they are written (the sequence tells), so both go by words: release and acquire keep them between
+// the two looks at the sequence.
+using Word [[gnu::may_alias]] = std::uint64_t;
+
+template <std::size_t N>
+void copy_words(char (&to)[N], std::string_view from) noexcept
+{
+    static_assert(N % sizeof(Word) == 0);
+    const std::string_view text = from.substr(0, N - 1);
+    auto* words = reinterpret_cast<Word*>(to);
+    for (std::size_t at = 0;; at += sizeof(Word)) {
+        Word word = 0;
+        const std::size_t n = std::min(text.size() - at, sizeof word);
+        if (n != 0) {
+            std::memcpy(&word, text.data() + at, n);
+        }
+        __atomic_store_n(words++, word, __ATOMIC_RELEASE);
+        if (n < sizeof word) { // the NUL is written
+            return;
+        }
+    }
+}
+
 }  // namespace
 
 Scoreboard& Scoreboard::operator=(Scoreboard&& other) noexcept
@@ -160,12 +183,32 @@ void set_text(Slot& slot, std::string_view uri, std::string_view query, std::str
 {
     const std::uint32_t sequence = slot.text_sequence.load(std::memory_order_relaxed);
     slot.text_sequence.store(sequence + 1, std::memory_order_release);
-    copy(slot.text.uri, uri);
-    copy(slot.text.query, query);
-    copy(slot.text.method, method);
-    copy(slot.text.script, script);
-    copy(slot.text.user, user);
+    copy_words(slot.text.uri, uri);
+    copy_words(slot.text.query, query);
+    copy_words(slot.text.method, method);
+    copy_words(slot.text.script, script);
+    copy_words(slot.text.user, user);
     slot.text_sequence.store(sequence + 2, std::memory_order_release);
+}
+
+RequestText get_text(const Slot& slot) noexcept
+{
+    RequestText text;
+    for (int i = 0; i < 10; ++i) {
+        const std::uint32_t before = slot.text_sequence.load(std::memory_order_acquire);
+        const auto* from = reinterpret_cast<const Word*>(&slot.text);
+        auto* to = reinterpret_cast<Word*>(&text);
+        for (std::size_t word = 0; word < sizeof text / sizeof(Word); ++word) {
+            to[word] = __atomic_load_n(from + word, __ATOMIC_ACQUIRE);
+        }
+        if ((before & 1) == 0 && slot.text_sequence.load(std::memory_order_relaxed) == before) {
+            break;
+        }
+    }
+    // Whatever the pool's user may have written there.
+    text.uri[sizeof text.uri - 1] = text.query[sizeof text.query - 1] = text.method[sizeof text.method - 1] =
+        text.script[sizeof text.script - 1] = text.user[sizeof text.user - 1] = '\0';
+    return text;
 }
 
 }  // namespace ftm::observe

@@ -16,7 +16,7 @@ namespace ftm::observe {
 enum class SlotState : std::uint32_t { unused, idle, reading_headers, info, running, ending, finishing, crashed };
 
 // Copies of php-fpm's truncations (fpm_scoreboard.h), bytes with the final NUL.
-struct RequestText {
+struct alignas(8) RequestText {
     char uri[128];
     char query[512];
     char method[16];
@@ -102,5 +102,7 @@ private:
 
 void set_text(Slot& slot, std::string_view uri, std::string_view query, std::string_view method, std::string_view script,
               std::string_view user) noexcept;
+// A copy that is of one request, unless the writer is faster ten times in a row. Every text ends. Any thread.
+[[nodiscard]] RequestText get_text(const Slot& slot) noexcept;
 
 }  // namespace ftm::observe

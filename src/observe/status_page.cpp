@@ -282,21 +282,21 @@ StatusQuery parse_status_query(std::string_view query_string)
     return query;
 }
 
-std::string_view content_type_line(StatusFormat format)
+std::string_view content_type(StatusFormat format)
 {
     switch (format) {
         case StatusFormat::html:
-            return "Content-type: text/html;charset=UTF-8";
+            return "text/html";
         case StatusFormat::xml:
-            return "Content-type: text/xml;charset=UTF-8";
+            return "text/xml";
         case StatusFormat::json:
-            return "Content-Type: application/json";
+            return "application/json";
         case StatusFormat::openmetrics:
-            return "Content-Type: application/openmetrics-text; version=1.0.0; charset=utf-8";
+            return "application/openmetrics-text; version=1.0.0; charset=utf-8";
         case StatusFormat::text:
             break;
     }
-    return "Content-type: text/plain;charset=UTF-8";
+    return "text/plain";
 }
 
 std::string status_body(const PoolStatus& status, StatusQuery query)

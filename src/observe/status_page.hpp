@@ -18,8 +18,8 @@ struct StatusQuery {
 // By the names in the query string, whatever their values, read as PHP reads them into $_GET.
 [[nodiscard]] StatusQuery parse_status_query(std::string_view query_string);
 
-// The header line's value, as PHP's SAPI layer writes it: "Content-type: text/plain;charset=UTF-8".
-[[nodiscard]] std::string_view content_type_line(StatusFormat format);
+// As php-fpm sets it, before PHP adds a charset.
+[[nodiscard]] std::string_view content_type(StatusFormat format);
 
 // `status` has its processes exactly when query.full.
 [[nodiscard]] std::string status_body(const PoolStatus& status, StatusQuery query);

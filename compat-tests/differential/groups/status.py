@@ -137,6 +137,14 @@ def odd_requests(binary):
         yield 'path with a query in it', server.ask(path='/status?json')
         yield 'no script', server.ask(SCRIPT_FILENAME=None, path='/ping')
         yield 'no method', server.ask(REQUEST_METHOD=None, path='/ping')
+    settings = {'no charset': ('default_charset', ''), 'another charset': ('default_charset', 'iso-8859-15'), 'another type': ('default_mimetype', 'text/x-other'),
+                'no text': ('default_mimetype', 'image/png'), 'no type': ('default_mimetype', '')}
+    for name, (key, value) in settings.items():
+        for where in ('php.ini', 'pool'):
+            with Pooled(binary, children=1, ini={key: value} if where == 'php.ini' else {},
+                        settings=[(f'php_admin_value[{key}]', f'"{value}"')] if where == 'pool' else []) as server:
+                text = '\n'.join(server.ask(query, server.status_address) for query in ('', 'xml', 'json')) + server.ask(path='/ping')
+                yield f'{name}, of {where}', text + server.ask('html', REQUEST_METHOD='HEAD') + server.ask(path='/none')
     with Pooled(binary, children=1, ini={'expose_php': '0'}) as server:
         yield 'without expose_php', server.ask('json', address=server.status_address)
 
