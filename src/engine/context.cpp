@@ -208,7 +208,7 @@ void Context::describe(const Job& job, const php::ResolvedScript& script)
     }
     const auto text = [](const char* s) { return s != nullptr ? std::string_view(s) : std::string_view(); };
     slot_->accepted_us.store(microseconds_of(job.request.accepted), std::memory_order_relaxed);
-    slot_->requests.fetch_add(1, std::memory_order_relaxed);
+    slot_->requests.store(slot_->requests.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
     slot_->content_length.store(script.content_length, std::memory_order_relaxed);
     observe::set_text(*slot_, text(script.request_uri), text(script.query_string), text(script.request_method),
                       text(script.path_translated), php::basic_auth_user(script.authorization));
