@@ -18,6 +18,7 @@
 #include "php/body_policy.hpp"
 #include "php/classic_run.hpp"
 #include "sched/idle_protocol.hpp"
+#include "sched/request_deadlines.hpp"
 
 namespace ftm::engine {
 
@@ -53,6 +54,7 @@ struct Settings {
     std::size_t output_spool_limit = std::size_t{1} << 30;  // bytes
     std::vector<std::string> allowed_clients;
     php::PoolScripts scripts;
+    sched::RequestLimits limits;
     std::string x_powered_by;    // header line for built-in pages, empty with expose_php off
 };
 

@@ -6,6 +6,7 @@
 
 #include "engine/core.hpp"
 #include "engine/reader.hpp"
+#include "engine/request_watch.hpp"
 #include "engine/session.hpp"
 #include "fcgi/writer.hpp"
 #include "php/responder.hpp"
@@ -14,7 +15,7 @@ namespace ftm::engine {
 
 class FcgiResponder final : public php::Responder {
 public:
-    FcgiResponder(Core& core, Reader& reader, std::uint32_t holder);
+    FcgiResponder(Core& core, Reader& reader, RequestWatch& watch, std::uint32_t holder);
 
     void begin(Job& job, observe::Slot* slot);
 
@@ -24,6 +25,8 @@ public:
     [[nodiscard]] bool finished() const noexcept override { return finished_; }
     void stage(ftm_stage stage) noexcept override;
     void script_ended(const ftm_script_end& end) noexcept override;
+    [[nodiscard]] unsigned interrupted() noexcept override;
+    void cut() noexcept override;
     bool pool_status(ftm_pool_status& out) noexcept override;
     bool process_status(unsigned slot, ftm_process_status& out) noexcept override;
 
@@ -47,6 +50,7 @@ private:
 
     Core& core_;
     Reader& reader_;
+    RequestWatch& watch_;
     const std::uint32_t holder_;
     std::unique_ptr<char[]> buffer_;
     std::size_t used_ = 0;          // bytes of buffer_ that are complete records
