@@ -31,7 +31,10 @@ struct Message {
         reopen_logs,      // fds: the error_log, for descriptor 2
         claim,            // a new master image took this host over
         reloading,        // the master is about to exec
-        stop              // args: signal
+        stop,             // args: signal
+        start_engine,     // a client waits for an ondemand pool that has no engine
+        // engine → host
+        engine_idle       // an ondemand engine that nobody needs: has left its listeners, wants to be drained
     };
 
     Kind kind = Kind::unknown;

@@ -82,6 +82,7 @@ void Standby::sweep()
         resume_accepting();
     }
     refuse_overdue();
+    start_on_demand();
     if (core_.draining.load()) {
         continue_drain();
     }

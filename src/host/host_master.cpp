@@ -44,6 +44,9 @@ void Host::on_master_message(Message& message)
                     ready->channel.send(Message::Kind::take_over, {}, {}, {message.fds[0].get()});
                 } else {
                     pending_take_over_.push_back(std::move(message.fds[0]));
+                    if (is_ondemand() && !is_serving() && !draining_) {
+                        start_engine();
+                    }
                 }
             }
             break;
@@ -63,6 +66,15 @@ void Host::on_master_message(Message& message)
         case Message::Kind::reopen_logs:
             if (!message.fds.empty()) {
                 ::dup2(message.fds[0].get(), STDERR_FILENO);
+            }
+            break;
+        case Message::Kind::start_engine:
+            if (!draining_ && !is_serving() && !start_again_) {
+                start_engine();
+            } else { // it was on its way
+                for (const EngineProcess& engine : engines_) {
+                    report_started(engine, true);
+                }
             }
             break;
         case Message::Kind::claim:
