@@ -67,7 +67,7 @@ Settings settings_of(const config::Pool& pool, const std::string& x_powered_by)
     };
     settings.manager = manager_of(pool);
     settings.limits = {.terminate_us = microseconds(pool.request_terminate_timeout),
-                       .slow_us = 0,
+                       .slow_us = microseconds(pool.request_slowlog_timeout),
                        .track_finished = pool.request_terminate_timeout_track_finished};
     settings.x_powered_by = x_powered_by;
     return settings;
