@@ -6,11 +6,12 @@
 
 #include "zend_virtual_cwd.h"
 
-int ftm_thread_attach(void)
+int ftm_thread_attach(ftm_thread_handle *handle)
 {
     volatile int result = -1;
     (void)ts_resource(0);
     ZEND_TSRMLS_CACHE_UPDATE();
+    ftm_thread_handle_init(handle);
     SG(options) |= SAPI_OPTION_NO_CHDIR; /* see enter_directory_of() */
     zend_first_try
     {
@@ -52,6 +53,7 @@ static void prepare(const ftm_request_info *info)
     SG(request_info).argc = 0;
     SG(request_info).argv = NULL;
     FTM_G(logging_request_started) = false;
+    FTM_G(terminated) = false;
     FTM_G(request_body_fd) = -1;
     if (info->path_translated || info->request_uri) {
         php_handle_auth_data(info->authorization);
@@ -182,11 +184,14 @@ static void script_ended(void *request)
         .http_status = SG(sapi_headers).http_response_code,
         .peak_memory_bytes = zend_memory_peak_usage(true),
     };
-    if (ftm_options->log_headers) {
-        list_headers(&end);
+    int whole = 1;
+    if (!FTM_G(terminated)) {
+        if (ftm_options->log_headers) {
+            list_headers(&end);
+        }
+        whole = ftm_callbacks->script_ended(request, &end);
+        free((void *)end.headers);
     }
-    int whole = ftm_callbacks->script_ended(request, &end);
-    free((void *)end.headers);
     if (!whole) {
         zend_try
         {
@@ -221,6 +226,9 @@ ftm_run_result ftm_run_request(void *request, const ftm_request_info *info)
     }
     zend_end_try();
 
+    if (FTM_G(terminated)) {
+        ftm_end_terminated();
+    }
     zend_first_try
     {
         php_request_shutdown(NULL);
@@ -231,5 +239,5 @@ ftm_run_result ftm_run_request(void *request, const ftm_request_info *info)
     }
     zend_end_try();
     SG(server_context) = NULL;
-    return result;
+    return FTM_G(terminated) && result == FTM_RUN_OK ? FTM_RUN_TERMINATED : result;
 }

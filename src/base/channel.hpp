@@ -21,7 +21,7 @@ struct Message {
         engine_ready,     // args: pid
         engine_exited,    // args: pid, wait status, lifetime in µs, 1 = expected
         want_generation,  // opcache asked for a restart
-        want_successor,   // engine → host: replace me; args: reason
+        want_successor,   // engine → host: replace me; args: 1 = a context is stuck, which ends with SIGTERM
         connection,       // hand-over of one connection; fds: socket[, payload memfd][, body]; text: payload
         give_up,          // to a wounded engine: its time is over, die as the fault wanted
         failed,           // text: why nothing can be started
@@ -32,7 +32,12 @@ struct Message {
         claim,            // a new master image took this host over
         reloading,        // the master is about to exec
         stop,             // args: signal
-        reopen_access_log // fds: the file
+        reopen_access_log, // fds: the file
+        start_engine,     // a client waits for an ondemand pool that has no engine
+        // engine → host → master
+        slow_trace,       // args: pid; text: backtrace for the slowlog
+        // engine → host
+        engine_idle       // an ondemand engine that nobody needs: has left its listeners, wants to be drained
     };
 
     Kind kind = Kind::unknown;

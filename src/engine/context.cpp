@@ -13,6 +13,7 @@
 
 #include "base/check.hpp"
 #include "engine/clock.hpp"
+#include "engine/thread_interrupt.hpp"
 #include "ftm_engine.h"
 #include "observe/log.hpp"
 #include "observe/pool_status.hpp"
@@ -45,7 +46,7 @@ std::mutex attach_mutex;  // thread start-up of libphp's modules, one at a time
 }  // namespace
 
 Context::Context(Core& core, unsigned number)
-    : core_(core), number_(number), reader_(core, number + 1), responder_(core, reader_, number + 1)
+    : core_(core), number_(number), reader_(core, number + 1), responder_(core, reader_, watch_, number + 1)
 {
 }
 
@@ -56,10 +57,14 @@ bool Context::start()
     ::pthread_attr_setstacksize(&attributes, kStack);
     ::pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
     core_.live_contexts.fetch_add(1);
+    alive_.store(true);
+    settled_.store(false);
+    attached_.store(false);
     pthread_t thread;
     const int error = ::pthread_create(&thread, &attributes, entry, this);
     ::pthread_attr_destroy(&attributes);
     if (error != 0) {
+        alive_.store(false);
         core_.live_contexts.fetch_sub(1);
     }
     return error == 0;
@@ -81,19 +86,23 @@ void Context::run()
     php::enter_context(static_cast<int>(number_));
     {
         const std::lock_guard lock(attach_mutex);
-        FTM_CHECK(ftm_thread_attach() == 0);
+        const std::lock_guard handle_lock(handle_mutex_);
+        FTM_CHECK(ftm_thread_attach(&handle_) == 0);
+        tid_ = ::gettid();
         if (!core_.body_policy_known) { // before any context accepts, and for all of them
             core_.body_policy = php::body_policy_of_context();
             core_.body_policy_known = true;
         }
     }
+    make_interruptible(&watch_);
     served_ = 0;
-    poisoned_ = false;
+    renew_ = false;
     has_run_ = false;
     slot_ = core_.board.acquire();
     reader_.set_slot(slot_);
     cpu_us_ = core_.settings.shows_cpu ? thread_cpu_us() : kCpuUnknown;
     awake_since_us_ = now_us();
+    last_active_us_.store(awake_since_us_);
     attached_.store(true);
 
     const auto max_requests = static_cast<std::uint64_t>(std::max(core_.settings.pool->pm_max_requests, 0));
@@ -104,7 +113,7 @@ void Context::run()
         if (core_.wounded.load(std::memory_order_relaxed)) {
             break;
         }
-        renew = poisoned_ || (max_requests != 0 && served_ >= max_requests);
+        renew = renew_ || (max_requests != 0 && served_ >= max_requests);
         if (renew) {
             reader_.queue(job);
             break;
@@ -118,14 +127,18 @@ void Context::run()
         if (slot_ != nullptr) {
             observe::Scoreboard::release(*slot_);
         }
-        core_.live_contexts.fetch_sub(1);
-        core_.call_standby();
+        core_.thread_ended();
         for (;;) {
             ::pause();
         }
     }
     {
         const std::lock_guard lock(attach_mutex);
+        {
+            const std::lock_guard handle_lock(handle_mutex_);
+            tid_ = 0;
+        }
+        make_interruptible(nullptr);
         ftm_thread_detach();
     }
     if (slot_ != nullptr) {
@@ -133,12 +146,15 @@ void Context::run()
         observe::Scoreboard::release(*std::exchange(slot_, nullptr));
     }
     stop_containing();
-    if (renew && !core_.idle.stopping() && !start()) {
+    Core& core = core_;
+    if (!renew || core.idle.stopping()) {
+        alive_.store(false); // from here on another thread may be started for this context
+    } else if (!start()) {
         observe::log(observe::Level::error, "[pool %s] context %u cannot be started again: no thread",
-                     core_.settings.pool->name.c_str(), number_);
+                     core.settings.pool->name.c_str(), number_);
+        alive_.store(false);
     }
-    core_.live_contexts.fetch_sub(1);
-    core_.call_standby();
+    core.thread_ended();
 }
 
 // The next job for this context; nullptr: leave.
@@ -148,6 +164,7 @@ Job* Context::next_job()
         Job* job = nullptr;
         const bool wounded = core_.wounded.load(std::memory_order_relaxed);
         if (!wounded && core_.idle.pop(job)) {
+            settled_.store(true, std::memory_order_relaxed);
             reader_.announce_work();
             if (core_.accept_paused.load()) {
                 core_.call_standby();
@@ -159,7 +176,11 @@ Job* Context::next_job()
             return nullptr;
         }
         reader_.idle_again();
+        settled_.store(true, std::memory_order_relaxed);
         switch (core_.idle.go_idle(number_)) {
+            case Idle::Idle::leave:
+                reader_.announce_work();
+                return nullptr;
             case Idle::Idle::again:
                 continue;
             case Idle::Idle::sleep:
@@ -231,6 +252,31 @@ void Context::measure_cpu()
                                  std::memory_order_relaxed);
 }
 
+void Context::interrupt(bool system_calls) noexcept
+{
+    const std::lock_guard lock(handle_mutex_);
+    if (tid_ != 0) {
+        ftm_thread_interrupt(&handle_);
+        if (system_calls) {
+            interrupt_thread(tid_);
+        }
+    }
+}
+
+// Seen twice alike, it stands still: in a system call, or in C code. If it runs PHP code, the VM's interrupt tells more.
+std::string Context::trace_from_outside(const int pipe[2], int depth)
+{
+    const std::lock_guard lock(handle_mutex_);
+    if (tid_ == 0) {
+        return {};
+    }
+    std::string first(FTM_TRACE_BYTES, '\0');
+    std::string second(FTM_TRACE_BYTES, '\0');
+    first.resize(ftm_thread_trace(&handle_, pipe, depth, first.data(), first.size()));
+    second.resize(ftm_thread_trace(&handle_, pipe, depth, second.data(), second.size()));
+    return first == second ? first : std::string();
+}
+
 // Threads that never sleep use up their time slice in the middle of a request (DESIGN 3).
 void Context::yield_if_due()
 {
@@ -251,7 +297,10 @@ Job* Context::execute(Job* job)
         reader_.recycle(job);
         return responder_.release_session();
     }
-    since_us_.store(now_us(), std::memory_order_relaxed);
+    const std::int64_t began_us = now_us();
+    since_us_.store(began_us, std::memory_order_relaxed);
+    watch_.begin(began_us);
+    begin_interruptible();
     running_.store((std::uint64_t{session.read_right.generation()} << 32) | (session.index + 1));
     const php::ResolvedScript script = php::resolve_on_context(job->request);
     describe(*job, script);
@@ -259,10 +308,12 @@ Job* Context::execute(Job* job)
     const php::RunResult result = php::run_classic(job->request, script, core_.settings.scripts, responder_);
     responder_.finish(false);
     running_.store(0);
+    const std::int64_t ended_us = now_us();
+    last_active_us_.store(ended_us, std::memory_order_relaxed);
     php::reset_context_environment();
     php::reset_context_locale();
-    poisoned_ = result == php::RunResult::poisoned;
-    if (poisoned_) {
+    renew_ = result != php::RunResult::ok;
+    if (result == php::RunResult::poisoned) {
         observe::log(observe::Level::warning,
                      "[pool %s] child %d, script '%s' left PHP in a state that cannot be used again: context %u starts anew",
                      core_.settings.pool->name.c_str(), ::getpid(),
@@ -278,6 +329,7 @@ Job* Context::execute(Job* job)
     }
     reader_.recycle(job);
     Job* next = responder_.release_session();
+    watch_.end();
     yield_if_due();
     if (next != nullptr && core_.idle.queued() != 0) { // others have waited longer
         reader_.queue(next);

@@ -6,11 +6,15 @@
 
 #include <atomic>
 #include <cstdint>
+#include <mutex>
+#include <string>
 
 #include "engine/core.hpp"
 #include "engine/crash_handler.hpp"
 #include "engine/fcgi_responder.hpp"
 #include "engine/reader.hpp"
+#include "engine/request_watch.hpp"
+#include "ftm_engine.h"
 
 namespace ftm::engine {
 
@@ -18,8 +22,14 @@ class Context {
 public:
     Context(Core& core, unsigned number);
 
-    // Starts a thread for this context. False: the system has none left. Caller: engine start, or the dying thread.
+    // Starts a thread for this context. False: the system has none left. Caller: engine start, the dying thread, or,
+    // when the context is not alive, the standby thread.
     bool start();
+    // It has a thread.
+    [[nodiscard]] bool alive() const noexcept { return alive_.load(); }
+    // It has looked for work since its thread was started.
+    [[nodiscard]] bool settled() const noexcept { return settled_.load(); }
+    [[nodiscard]] std::int64_t last_active_us() const noexcept { return last_active_us_.load(); }
 
     // The session whose request runs here, as its index + 1 and generation; 0 = none.
     [[nodiscard]] std::uint64_t running() const noexcept { return running_.load(); }
@@ -29,6 +39,11 @@ public:
     [[nodiscard]] bool attached() const noexcept { return attached_.load(); }
     [[nodiscard]] unsigned number() const noexcept { return number_; }
     [[nodiscard]] observe::Slot* slot() noexcept { return slot_; }
+    [[nodiscard]] RequestWatch& watch() noexcept { return watch_; }
+    // Standby thread: its VM and, by a signal, the system call it may sit in shall notice what the watch wants.
+    void interrupt(bool system_calls) noexcept;
+    // Standby thread: the backtrace as seen from outside; empty when the context ran meanwhile, or is not attached.
+    [[nodiscard]] std::string trace_from_outside(const int pipe[2], int depth);
 
 private:
     static constexpr std::int64_t kCpuUnknown = -1;
@@ -45,15 +60,22 @@ private:
     Core& core_;
     const unsigned number_;
     Reader reader_;
+    RequestWatch watch_;
     FcgiResponder responder_;
     CrashReport crash_;
     observe::Slot* slot_ = nullptr;  // none while too many engines of the pool are alive
+    std::atomic<bool> alive_{false};
+    std::atomic<bool> settled_{false};
     std::atomic<bool> attached_{false};
+    std::atomic<std::int64_t> last_active_us_{0};
     std::atomic<std::uint64_t> running_{0};
     std::atomic<std::int64_t> since_us_{0};
+    std::mutex handle_mutex_;
+    ftm_thread_handle handle_{};  // guarded by handle_mutex_, as tid_
+    pid_t tid_ = 0;               // 0: not attached
     std::uint64_t served_ = 0;
-    bool poisoned_ = false;
-    bool has_run_ = false;  // since its heap was last trimmed
+    bool renew_ = false;          // what has just run makes it so
+    bool has_run_ = false;        // since its heap was last trimmed
     std::int64_t awake_since_us_ = 0;
     std::int64_t cpu_us_ = kCpuUnknown;  // CPU time of this thread when it was last measured
 };

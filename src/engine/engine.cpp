@@ -11,6 +11,7 @@
 #include "engine/context.hpp"
 #include "engine/identity.hpp"
 #include "engine/standby.hpp"
+#include "engine/thread_interrupt.hpp"
 #include "ftm_engine.h"
 #include "observe/log.hpp"
 
@@ -30,6 +31,20 @@ std::vector<std::string> split(const std::string& text, const char* separators)
         at = end;
     }
     return parts;
+}
+
+sched::ManagerSettings manager_of(const config::Pool& pool)
+{
+    const config::ProcessManager kind = pool.pm.value_or(config::ProcessManager::static_);
+    return {.manager = kind == config::ProcessManager::dynamic    ? sched::Manager::dynamic
+                       : kind == config::ProcessManager::ondemand ? sched::Manager::ondemand
+                                                                  : sched::Manager::static_,
+            .max_children = std::max(pool.pm_max_children, 1),
+            .start_servers = pool.pm_start_servers,
+            .min_spare_servers = pool.pm_min_spare_servers,
+            .max_spare_servers = pool.pm_max_spare_servers,
+            .max_spawn_rate = pool.pm_max_spawn_rate,
+            .idle_timeout_s = pool.pm_process_idle_timeout.count()};
 }
 
 Settings settings_of(const config::Pool& pool, const EngineStart& start)
@@ -54,6 +69,13 @@ Settings settings_of(const config::Pool& pool, const EngineStart& start)
             start.access_log, pool.access_format.value_or(""), pool.access_suppress_path,
             observe::AccessPool{pool.name, ::getpid(), start.master});
     }
+    const auto microseconds = [](std::chrono::seconds time) {
+        return std::chrono::duration_cast<std::chrono::microseconds>(time).count();
+    };
+    settings.manager = manager_of(pool);
+    settings.limits = {.terminate_us = microseconds(pool.request_terminate_timeout),
+                       .slow_us = microseconds(pool.request_slowlog_timeout),
+                       .track_finished = pool.request_terminate_timeout_track_finished};
     return settings;
 }
 
@@ -102,12 +124,15 @@ int run_engine(EngineStart start)
     Core core(settings_of(pool, start), std::move(start.listeners), std::move(start.host), *start.board,
               start.crash_pipe);
     set_signals(core);
+    install_interrupt_handler();
     install_crash_handlers(start.crash_pipe, core.wounded, core.standby_event.get());
     std::vector<std::unique_ptr<Context>> contexts;
     for (unsigned i = 0; i < core.settings.contexts; ++i) {
         contexts.push_back(std::make_unique<Context>(core, i));
     }
-    for (const auto& context : contexts) {
+    const int at_start = std::min(sched::ProcessManager(core.settings.manager).at_start(), static_cast<int>(contexts.size()));
+    for (int i = 0; i < at_start; ++i) {
+        Context* const context = contexts[static_cast<std::size_t>(i)].get();
         if (!context->start()) {
             observe::log(observe::Level::error, "[pool %s] context %u of %u cannot be started: no thread",
                          pool.name.c_str(), context->number(), core.settings.contexts);

@@ -4,6 +4,8 @@
 //   * a sweep every 50 ms while requests run: puts connections without KEEP_CONN into the ready set (RULES 3)
 //   * talks with the host: hand-over, drain, stop
 //   * answers for contexts that have crashed
+//   * ends requests whose time is over (standby_deadlines.cpp)
+//   * starts and retires contexts (standby_manager.cpp)
 #pragma once
 
 #include <chrono>
@@ -15,6 +17,8 @@
 #include "engine/core.hpp"
 #include "engine/reader.hpp"
 #include "net/asio.hpp"
+#include "sched/process_manager.hpp"
+#include "sched/request_deadlines.hpp"
 
 namespace ftm::engine {
 
@@ -38,6 +42,21 @@ private:
     void schedule_sweep();
     void refuse_overdue();
     void register_long_runner(Context& context);
+    void schedule_maintenance();
+    void maintain();
+    void start_on_demand();
+    void manage(const sched::ProcessManager::Step& step);
+    void maybe_go_to_sleep();
+    [[nodiscard]] sched::PoolLoad load() const;
+    void schedule_deadlines(std::int64_t at_us);
+    void look_at_deadlines();
+    void trace_slow(Context& context, const sched::RunningRequest& request);
+    void trace_from_outside();
+    void end_overdue(Context& context, const sched::RunningRequest& request, const sched::RequestDeadlines::Step& step);
+    [[nodiscard]] bool is_stuck(Context& context) const;
+    [[nodiscard]] unsigned stuck_contexts() const;
+    [[nodiscard]] unsigned stuck_sessions() const;
+    [[noreturn]] void die_stuck();
     void become_wounded();
     void care_for_crashed(Context& context);
     void answer_for(Context& context);
@@ -65,6 +84,9 @@ private:
     asio::steady_timer look_timer_;
     asio::steady_timer sweep_timer_;
     asio::steady_timer drain_timer_;
+    asio::steady_timer deadline_timer_;
+    asio::steady_timer maintenance_timer_;
+    asio::steady_timer trace_timer_;
 
     // Engines whose connections come here; several when reloads follow each other quickly.
     struct Predecessor {
@@ -77,7 +99,11 @@ private:
     bool told_ready_ = false;
     bool wounded_ = false;
     bool stopping_ = false;
+    bool asleep_ = false;  // of an ondemand pool, has left its listeners and told the host so
+    sched::ProcessManager manager_;
     std::vector<bool> crash_seen_;
+    std::vector<sched::RequestDeadlines> deadlines_;  // per context
+    UniqueFd trace_pipe_[2];
 };
 
 }  // namespace ftm::engine

@@ -62,6 +62,7 @@ void Standby::on_connection(Message& message)
         return;
     }
     reader_.adopted(*session, whole.release());
+    start_on_demand();
 }
 
 void Standby::begin_drain(std::chrono::milliseconds deadline)
@@ -70,6 +71,7 @@ void Standby::begin_drain(std::chrono::milliseconds deadline)
         return;
     }
     leave_listeners();
+    core_.idle.forget_leaving();
     drain_timer_.expires_after(deadline);
     drain_timer_.async_wait([this](const ErrorCode& error) {
         if (!error) {
@@ -77,6 +79,9 @@ void Standby::begin_drain(std::chrono::milliseconds deadline)
                          core_.settings.pool->name.c_str(), ::getpid(), core_.sessions.open());
             release_parked();
             if (!wounded_) {
+                if (stuck_contexts() != 0) {
+                    die_stuck();
+                }
                 ::_exit(0);
             }
         }
@@ -131,6 +136,11 @@ void Standby::continue_drain()
         }
         reader_.queue(reader_.leave(session, to_successor));
     }
+    start_on_demand();
+    if (core_.live_contexts.load() == 0 && !watching_ && !core_.idle.stopping()) {
+        core_.standby_called.store(true);
+        watch_ready_set(); // an ondemand pool's last context has left: nobody else would
+    }
     maybe_finish();
 }
 
@@ -138,9 +148,9 @@ void Standby::maybe_finish()
 {
     bool busy = core_.idle.queued() != 0;
     for (const auto& context : contexts_) {
-        busy = busy || (context->running() != 0 && context->crash_report().signal.load() == 0);
+        busy = busy || (context->running() != 0 && context->crash_report().signal.load() == 0 && !is_stuck(*context));
     }
-    if (busy || core_.sessions.open() != 0 || !predecessors_.empty()) {
+    if (busy || core_.sessions.open() > stuck_sessions() || !predecessors_.empty()) {
         return;
     }
     if (wounded_) {
@@ -149,10 +159,15 @@ void Standby::maybe_finish()
     }
     core_.idle.stop();
     core_.ready.notify();
-    if (core_.live_contexts.load() == 0) {
-        stopping_ = true;
-        io_.stop();
+    const unsigned stuck = stuck_contexts();
+    if (core_.live_contexts.load() > stuck) {
+        return;
     }
+    if (stuck != 0) {
+        die_stuck();
+    }
+    stopping_ = true;
+    io_.stop();
 }
 
 }  // namespace ftm::engine

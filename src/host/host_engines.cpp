@@ -91,9 +91,31 @@ void Host::on_engine_message(EngineProcess& engine, Message& message)
 {
     if (message.kind == Message::Kind::engine_ready) {
         on_ready(engine);
-    } else if (message.kind == Message::Kind::want_successor && !draining_ && engine.state == State::ready &&
-               !engine.expected_to_exit) {
-        replace(engine);
+    } else if (message.kind == Message::Kind::want_successor) {
+        engine.stuck = engine.stuck || message.args[0] != 0;
+        if (!draining_ && engine.state == State::ready && !engine.expected_to_exit) {
+            replace(engine);
+        }
+        if (engine.stuck) {
+            limit_wounded(Clock::now());
+        }
+    } else if (message.kind == Message::Kind::slow_trace) {
+        master_.send(Message::Kind::slow_trace, {engine.pid}, message.text);
+    } else if (message.kind == Message::Kind::engine_idle && engine.state == State::ready && !draining_) {
+        const auto time = std::chrono::milliseconds(pool_.pm_drain_timeout);
+        engine.state = State::draining;
+        engine.expected_to_exit = true;
+        engine.hands_over = true;
+        engine.deadline = Clock::now() + time + kKillAfterGiveUp;
+        engine.channel.send(Message::Kind::drain, {time.count()});
+    }
+}
+
+void Host::report_ready(pid_t engine)
+{
+    if (!reported_ready_) {
+        reported_ready_ = true;
+        master_.send(Message::Kind::engine_ready, {engine});
     }
 }
 
@@ -101,10 +123,7 @@ void Host::on_ready(EngineProcess& engine)
 {
     engine.state = State::ready;
     engine.deadline.reset();
-    if (!reported_ready_) {
-        reported_ready_ = true;
-        master_.send(Message::Kind::engine_ready, {engine.pid});
-    }
+    report_ready(engine.pid);
     for (const UniqueFd& predecessor : pending_take_over_) {
         engine.channel.send(Message::Kind::take_over, {}, {}, {predecessor.get()});
     }
@@ -136,11 +155,12 @@ void Host::on_exit(EngineProcess& engine, int status)
 {
     const auto lifetime = std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - engine.started);
     board_.release_pid(engine.pid);
-    master_.send(Message::Kind::engine_exited,
-                 {engine.pid, status, lifetime.count(), engine.expected_to_exit || draining_ ? 1 : 0});
+    const bool expected = draining_ || (engine.expected_to_exit && !engine.stuck);
+    master_.send(Message::Kind::engine_exited, {engine.pid, status, lifetime.count(), expected ? 1 : 0});
     const bool never_ready = engine.state == State::starting;
+    const bool nobody_came = is_ondemand() && engine.expected_to_exit && pending_take_over_.empty();
     engines_.remove_if([&](const EngineProcess& e) { return &e == &engine; });
-    if (draining_ || is_serving() || start_again_) {
+    if (draining_ || is_serving() || start_again_ || nobody_came) {
         return;
     }
     if (never_ready) {

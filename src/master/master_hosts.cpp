@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "master/child_exit.hpp"
+#include "master/slowlog.hpp"
 #include "master/systemd.hpp"
 #include "observe/log.hpp"
 
@@ -53,7 +54,8 @@ void Master::on_host_message(Pool& pool, HostProcess& host, Message& message)
             }
             const auto pid = static_cast<pid_t>(message.args[0]);
             const bool again = message.args[1] != 0;
-            const Level level = host.state == State::serving && !again ? Level::notice : Level::debug;
+            const bool on_demand = host.asked && host.engines.empty();
+            const Level level = host.state == State::serving && !again && !on_demand ? Level::notice : Level::debug;
             host.engines[pid] = std::move(record);
             log(level, "[pool %s] child %d started", pool.name.c_str(), pid);
             break;
@@ -72,11 +74,18 @@ void Master::on_host_message(Pool& pool, HostProcess& host, Message& message)
                 on_output(pool, pid, output.err, output.err_lines, "stderr");
                 host.engines.erase(it);
             }
+            host.asked = host.asked && !host.engines.empty();
             const bool quiet = message.args[3] != 0 || phase_ != Phase::running || host.state == State::draining;
             log_child_exit(pool.name, pid, static_cast<int>(message.args[1]), std::chrono::microseconds(message.args[2]),
                            quiet);
             break;
         }
+        case Message::Kind::slow_trace:
+            if (pool.config != nullptr && pool.config->slowlog) {
+                on_log(pool); // "executing too slow" comes first
+                write_slow_trace(*pool.config, static_cast<pid_t>(message.args[0]), message.text);
+            }
+            break;
         case Message::Kind::want_generation:
             if (host.state == State::serving && !pool.wants_generation) {
                 pool.wants_generation = true;
@@ -102,6 +111,10 @@ void Master::on_generation_ready(Pool& pool, HostProcess& fresh)
             continue;
         }
         if (!old.hands_over) { // RULES 21
+            drain(pool, old, {});
+            continue;
+        }
+        if (old.engines.empty()) { // ondemand, and nobody is there
             drain(pool, old, {});
             continue;
         }
