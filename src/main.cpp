@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <map>
+#include <strings.h>
 
 #include "base/process_title.hpp"
 #include "config/command_line.hpp"
@@ -74,12 +75,31 @@ config::Configuration configure(const config::CommandLine& line)
     return config::read_configuration(invocation, lookups, environment);
 }
 
+// From now on lines go to the error_log (fpm_stdio_open_error_log), and until the start is over to stderr too.
+void begin_error_log(const config::Global& global)
+{
+    observe::Log& log = observe::Log::instance();
+    if (::strcasecmp(global.error_log->c_str(), "syslog") == 0) {
+        log.set_syslog(*global.syslog_ident, *global.syslog_facility);
+    } else if (error_log_file.valid()) {
+        log.set_file(error_log_file.get(), *global.error_log == "/dev/stderr" || *global.error_log == "/proc/self/fd/2");
+    }
+}
+
 void print_messages(const config::Configuration& configuration, bool to_file)
 {
     observe::Log& log = observe::Log::instance();
-    for (std::size_t i = 0; i < configuration.messages.size(); ++i) {
-        if (i == configuration.before_error_log && to_file) {
-            log.set_file(error_log_file.get());
+    const config::Global* global = configuration.config ? &configuration.config->global : nullptr;
+    for (std::size_t i = 0; i <= configuration.messages.size(); ++i) {
+        if (to_file && (i == configuration.before_error_log || i == configuration.messages.size())) {
+            if (global != nullptr) {
+                begin_error_log(*global);
+            } else if (error_log_file.valid()) {
+                log.set_file(error_log_file.get());
+            }
+        }
+        if (i == configuration.messages.size()) {
+            break;
         }
         const config::Message& message = configuration.messages[i];
         if (message.raw) {
@@ -175,8 +195,10 @@ int run(const config::CommandLine& line, std::vector<std::string> arguments)
     const bool to_file = !reload_test && (daemon || (::isatty(STDERR_FILENO) == 0 && !line.force_stderr));
     if (global != nullptr) {
         observe::Log::instance().set_threshold(level_of(global->effective_log_level()));
+        observe::Log::instance().set_limit(static_cast<std::size_t>(global->log_limit));
+        observe::Log::instance().set_buffering(global->log_buffering);
     }
-    print_messages(configuration, to_file && error_log_file.valid());
+    print_messages(configuration, to_file);
     if (!configuration.config) {
         return kExitConfig;
     }
@@ -198,9 +220,6 @@ int run(const config::CommandLine& line, std::vector<std::string> arguments)
         }
     }
     ::setsid();
-    if (to_file && *global->error_log == "syslog") {
-        observe::Log::instance().set_syslog(*global->syslog_ident, *global->syslog_facility);
-    }
     start.command_line = line;
     start.config = std::move(*configuration.config);
     start.config_file = configuration.file;

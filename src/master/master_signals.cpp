@@ -58,7 +58,9 @@ void Master::begin_stop(int signal)
 {
     phase_ = Phase::stopping;
     stop_signal_ = signal;
-    notify_stopping();
+    notify_stopping(start_.config.global.process_control_timeout);
+    heartbeat_at_.reset();
+    release_output();
     for (Pool& pool : pools_) {
         for (HostProcess& host : pool.hosts) {
             host.channel.send(Message::Kind::stop, {signal});
