@@ -14,6 +14,7 @@
 #include "config/command_line.hpp"
 #include "config/configuration.hpp"
 #include "config/directive_table.hpp"
+#include "config/text.hpp"
 #include "ftm_engine.h"
 #include "master/master.hpp"
 #include "observe/log.hpp"
@@ -86,17 +87,24 @@ void begin_error_log(const config::Global& global)
     }
 }
 
-void print_messages(const config::Configuration& configuration, bool to_file)
+void begin_log_settings(const config::Global& global)
 {
     observe::Log& log = observe::Log::instance();
-    const config::Global* global = configuration.config ? &configuration.config->global : nullptr;
+    log.set_threshold(level_of(global.effective_log_level()));
+    log.set_buffering(global.log_buffering);
+    if (global.log_limit >= config::kLeastLogLimit) {
+        log.set_limit(static_cast<std::size_t>(global.log_limit));
+    }
+}
+
+void print_messages(const config::Configuration& configuration, bool to_file)
+{
     for (std::size_t i = 0; i <= configuration.messages.size(); ++i) {
-        if (to_file && (i == configuration.before_error_log || i == configuration.messages.size())) {
-            if (global != nullptr) {
-                begin_error_log(*global);
-            } else if (error_log_file.valid()) {
-                log.set_file(error_log_file.get());
-            }
+        if (i == configuration.before_log_settings) {
+            begin_log_settings(*configuration.global);
+        }
+        if (i == configuration.before_error_log && to_file) {
+            begin_error_log(*configuration.global);
         }
         if (i == configuration.messages.size()) {
             break;
@@ -105,7 +113,7 @@ void print_messages(const config::Configuration& configuration, bool to_file)
         if (message.raw) {
             std::fprintf(stderr, "%s\n", message.text.c_str());
         } else {
-            log.line(level_of(message.level), message.text);
+            observe::Log::instance().line(level_of(message.level), message.text, config::is_system_error(message.text));
         }
     }
 }
@@ -190,14 +198,9 @@ int run(const config::CommandLine& line, std::vector<std::string> arguments)
     }
     const bool reload_test = ::getenv(master::kReloadTestVariable) != nullptr;
     config::Configuration configuration = configure(line);
-    const config::Global* global = configuration.config ? &configuration.config->global : nullptr;
+    const config::Global* global = configuration.global ? &*configuration.global : nullptr;
     const bool daemon = global != nullptr ? global->daemonize : line.daemonize.value_or(true);
     const bool to_file = !reload_test && (daemon || (::isatty(STDERR_FILENO) == 0 && !line.force_stderr));
-    if (global != nullptr) {
-        observe::Log::instance().set_threshold(level_of(global->effective_log_level()));
-        observe::Log::instance().set_limit(static_cast<std::size_t>(global->log_limit));
-        observe::Log::instance().set_buffering(global->log_buffering);
-    }
     print_messages(configuration, to_file);
     if (!configuration.config) {
         return kExitConfig;
