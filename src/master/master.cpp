@@ -14,6 +14,7 @@
 #include "host/host.hpp"
 #include "master/close_others.hpp"
 #include "master/pool_identity.hpp"
+#include "master/process_limit.hpp"
 #include "net/listener.hpp"
 #include "observe/access_log.hpp"
 #include "observe/log.hpp"
@@ -42,6 +43,7 @@ bool Master::initialize()
             return false;
         }
     }
+    fewer_contexts_ = share_out(start_.config);
     sockets_.import_inherited();
     for (const config::Pool& config : start_.config.pools) {
         Pool pool;
@@ -114,6 +116,10 @@ int Master::run()
         return kExitConfig;
     }
     log(Level::notice, "fpm is running, pid %d", ::getpid());
+    if (fewer_contexts_) {
+        log(Level::warning, "The maximum number of processes has been reached. Please review your configuration and "
+                            "consider raising 'process.max'");
+    }
     tell_parent(true);
     if (start_.inherited.hosts.empty()) {
         hold_output_until_ = Clock::now() + kHoldOutput;

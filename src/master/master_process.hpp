@@ -93,6 +93,7 @@ private:
     std::uint64_t requests_told_ = 0;  // to systemd
     EmergencyRestart emergency_;
     bool emergency_due_ = false;
+    bool fewer_contexts_ = false;  // because of process.max
 };
 
 }  // namespace ftm::master

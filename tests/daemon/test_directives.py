@@ -285,6 +285,20 @@ class EmergencyRestart(DaemonTest):
         self.assertNotIn('threshold', server.log_text()[mark:])
 
 
+class ProcessMax(DaemonTest):
+    def test_later_pools_get_what_is_left(self):
+        server = self.serve([Pool(name, children=3, settings={'pm.status_path': '/status'}) for name in ('one', 'two')],
+                            settings={'process.max': '4'})
+        self.assertRegex(server.log_text(), r'fpm is running, pid \d+\n.*WARNING: The maximum number of processes has been reached\. '
+                                            r"Please review your configuration and consider raising 'process\.max'\n")
+        for name, total in (('one', 3), ('two', 1)):
+            self.assertRegex(server.ping(name, '/status').text, rf'(?m)^total processes: +{total}$')
+
+    def test_enough_is_not_mentioned(self):
+        server = self.serve([Pool(name, children=3) for name in ('one', 'two')], settings={'process.max': '6'})
+        self.assertNotIn('maximum number', server.log_text())
+
+
 class Descriptors(DaemonTest):
     def test_a_connection_has_a_lower_number_than_its_listener(self):
         """As in php-fpm; tools that look at a worker's sockets rely on it (socket-close-on-exec.phpt)."""
