@@ -21,6 +21,7 @@ inline constexpr auto kReadyTimeout = std::chrono::seconds(12);           // the
 inline constexpr auto kDrainMargin = std::chrono::seconds(5);             // a host's own deadline comes first
 inline constexpr auto kGenerationInterval = std::chrono::seconds(2);      // RULES 14
 inline constexpr auto kMaxBackOff = std::chrono::seconds(30);
+inline constexpr auto kLastMoments = std::chrono::milliseconds(500);      // of a host that has closed its channel
 inline constexpr auto kHoldOutput = std::chrono::seconds(2);
 inline constexpr auto kEscalation = std::chrono::seconds(1);
 
@@ -70,6 +71,7 @@ private:
     void reopen_logs();
     void reopen_access_logs();
     void reload();
+    void await_end(const HostProcess& host);
     void finish();
     [[nodiscard]] bool any_host() const;
     [[nodiscard]] int timeout_ms() const;

@@ -2,6 +2,7 @@
 #include "master/master_process.hpp"
 
 #include <cstring>
+#include <poll.h>
 #include <signal.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
@@ -100,6 +101,14 @@ void Master::escalate()
     escalate_at_ = Clock::now() + kEscalation;
 }
 
+void Master::await_end(const HostProcess& host)
+{
+    const auto end = Clock::now() + kLastMoments;
+    for (reap(); host.alive && Clock::now() < end; reap()) {
+        ::poll(nullptr, 0, 5);
+    }
+}
+
 void Master::reload()
 {
     sockets_.export_all(); // the test opens what is not among them
@@ -114,6 +123,9 @@ void Master::reload()
         on_log(pool);
         for (HostProcess& host : pool.hosts) {
             read_host(pool, host);
+            if (host.alive && !host.channel.valid()) { // about to end: the next image would not know who that was
+                await_end(host);
+            }
             if (!host.alive || !host.channel.valid()) {
                 continue;
             }
