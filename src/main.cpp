@@ -8,11 +8,13 @@
 #include <cstdio>
 #include <cstdlib>
 #include <map>
+#include <strings.h>
 
 #include "base/process_title.hpp"
 #include "config/command_line.hpp"
 #include "config/configuration.hpp"
 #include "config/directive_table.hpp"
+#include "config/text.hpp"
 #include "ftm_engine.h"
 #include "master/master.hpp"
 #include "observe/log.hpp"
@@ -74,18 +76,44 @@ config::Configuration configure(const config::CommandLine& line)
     return config::read_configuration(invocation, lookups, environment);
 }
 
-void print_messages(const config::Configuration& configuration, bool to_file)
+// From now on lines go to the error_log (fpm_stdio_open_error_log), and until the start is over to stderr too.
+void begin_error_log(const config::Global& global)
 {
     observe::Log& log = observe::Log::instance();
-    for (std::size_t i = 0; i < configuration.messages.size(); ++i) {
+    if (::strcasecmp(global.error_log->c_str(), "syslog") == 0) {
+        log.set_syslog(*global.syslog_ident, *global.syslog_facility);
+    } else if (error_log_file.valid()) {
+        log.set_file(error_log_file.get(), *global.error_log == "/dev/stderr" || *global.error_log == "/proc/self/fd/2");
+    }
+}
+
+void begin_log_settings(const config::Global& global)
+{
+    observe::Log& log = observe::Log::instance();
+    log.set_threshold(level_of(global.effective_log_level()));
+    log.set_buffering(global.log_buffering);
+    if (global.log_limit >= config::kLeastLogLimit) {
+        log.set_limit(static_cast<std::size_t>(global.log_limit));
+    }
+}
+
+void print_messages(const config::Configuration& configuration, bool to_file)
+{
+    for (std::size_t i = 0; i <= configuration.messages.size(); ++i) {
+        if (i == configuration.before_log_settings) {
+            begin_log_settings(*configuration.global);
+        }
         if (i == configuration.before_error_log && to_file) {
-            log.set_file(error_log_file.get());
+            begin_error_log(*configuration.global);
+        }
+        if (i == configuration.messages.size()) {
+            break;
         }
         const config::Message& message = configuration.messages[i];
         if (message.raw) {
             std::fprintf(stderr, "%s\n", message.text.c_str());
         } else {
-            log.line(level_of(message.level), message.text);
+            observe::Log::instance().line(level_of(message.level), message.text, config::is_system_error(message.text));
         }
     }
 }
@@ -170,13 +198,10 @@ int run(const config::CommandLine& line, std::vector<std::string> arguments)
     }
     const bool reload_test = ::getenv(master::kReloadTestVariable) != nullptr;
     config::Configuration configuration = configure(line);
-    const config::Global* global = configuration.config ? &configuration.config->global : nullptr;
+    const config::Global* global = configuration.global ? &*configuration.global : nullptr;
     const bool daemon = global != nullptr ? global->daemonize : line.daemonize.value_or(true);
     const bool to_file = !reload_test && (daemon || (::isatty(STDERR_FILENO) == 0 && !line.force_stderr));
-    if (global != nullptr) {
-        observe::Log::instance().set_threshold(level_of(global->effective_log_level()));
-    }
-    print_messages(configuration, to_file && error_log_file.valid());
+    print_messages(configuration, to_file);
     if (!configuration.config) {
         return kExitConfig;
     }
@@ -198,9 +223,6 @@ int run(const config::CommandLine& line, std::vector<std::string> arguments)
         }
     }
     ::setsid();
-    if (to_file && *global->error_log == "syslog") {
-        observe::Log::instance().set_syslog(*global->syslog_ident, *global->syslog_facility);
-    }
     start.command_line = line;
     start.config = std::move(*configuration.config);
     start.config_file = configuration.file;

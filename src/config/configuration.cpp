@@ -20,7 +20,10 @@ std::string choose_file(const Invocation& invocation)
 
 Configuration refuse(Configuration result)
 {
-    result.config.reset();
+    if (result.config) {
+        result.global = std::move(result.config->global);
+        result.config.reset();
+    }
     result.messages.push_back({LogLevel::error, "FPM initialization failed"});
     return result;
 }
@@ -52,6 +55,7 @@ Configuration read_configuration(const Invocation& invocation, const ValueLookup
     const std::vector<std::string> idle_directives = without_effect(*result.config);
 
     const std::size_t loading_messages = messages.size();
+    result.before_log_settings = loading_messages;
     PostProcessResult processed = post_process(*result.config,
                                                {.prefix = invocation.prefix,
                                                 .daemonize = invocation.daemonize,
@@ -67,6 +71,7 @@ Configuration read_configuration(const Invocation& invocation, const ValueLookup
     if (!processed.ok) {
         return refuse(std::move(result));
     }
+    result.global = result.config->global;
     for (const std::string& sentence : idle_directives) {
         messages.push_back({LogLevel::notice, sentence});
     }

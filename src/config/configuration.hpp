@@ -29,7 +29,9 @@ struct Configuration {
     std::optional<Config> config;  // absent: the messages say why; exit with 78
     std::string file;              // the file that was read, for titles and messages
     Messages messages;             // in php-fpm's order, including the dump of -tt and "FPM initialization failed"
-    std::size_t before_error_log = kNeverOpened;  // see PostProcessResult
+    std::optional<Global> global;  // as far as it was read and checked, also when config is absent
+    std::size_t before_log_settings = kNeverOpened;  // messages that log_level, log_limit … do not yet hold for
+    std::size_t before_error_log = kNeverOpened;     // see PostProcessResult
 };
 
 [[nodiscard]] Configuration read_configuration(const Invocation& invocation, const ValueLookups& lookups,

@@ -15,7 +15,6 @@
 namespace ftm::config {
 namespace {
 
-constexpr int kLeastLogLimit = 512;
 constexpr std::chrono::milliseconds kDefaultHeartbeat{10000};
 
 class PostProcess {

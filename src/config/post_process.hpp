@@ -20,6 +20,7 @@ struct PostProcessOptions {
     std::string default_localstatedir = "/var";   // base of pid and error_log
 };
 
+inline constexpr int kLeastLogLimit = 512;  // bytes
 inline constexpr std::size_t kNeverOpened = static_cast<std::size_t>(-1);
 
 struct PostProcessResult {

@@ -3,6 +3,7 @@
 
 #include <strings.h>
 
+#include <cstdlib>
 #include <cstring>
 #include <string>
 #include <string_view>
@@ -22,6 +23,13 @@ namespace ftm::config {
 [[nodiscard]] inline std::string system_error(const std::string& text, int number)
 {
     return text + ": " + std::strerror(number) + " (" + std::to_string(number) + ")";
+}
+
+// Whether a text was made by system_error(): log_limit holds for such lines.
+[[nodiscard]] inline bool is_system_error(const std::string& text)
+{
+    const std::size_t open = text.rfind(" (");
+    return open != std::string::npos && text.ends_with(system_error("", std::atoi(text.c_str() + open + 2)));
 }
 
 }  // namespace ftm::config

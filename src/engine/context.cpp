@@ -307,6 +307,9 @@ Job* Context::execute(Job* job)
     responder_.begin(*job, slot_, &script);
     const php::RunResult result = php::run_classic(job->request, script, core_.settings.scripts, responder_);
     responder_.finish(false);
+    if (core_.settings.pool->catch_workers_output) { // ends what the script has left of a line (fpm_stdio_flush_child)
+        [[maybe_unused]] const ssize_t n = ::write(STDERR_FILENO, observe::kEndOfRequest.data(), observe::kEndOfRequest.size());
+    }
     running_.store(0);
     const std::int64_t ended_us = now_us();
     last_active_us_.store(ended_us, std::memory_order_relaxed);

@@ -15,6 +15,7 @@
 #include "config/config.hpp"
 #include "engine/ready_set.hpp"
 #include "engine/session_table.hpp"
+#include "net/allowed_clients.hpp"
 #include "observe/access_log.hpp"
 #include "observe/scoreboard.hpp"
 #include "php/body_policy.hpp"
@@ -65,9 +66,9 @@ struct Settings {
     unsigned waiters = 4;        // idle contexts that wait in the ready set side by side
     std::size_t queue_limit = 511;
     std::size_t output_spool_limit = std::size_t{1} << 30;  // bytes
-    std::vector<std::string> allowed_clients;
-    php::PoolScripts scripts;
-    PageHeaders page_headers;
+    net::AllowedClients allowed_clients{};
+    php::PoolScripts scripts{};
+    PageHeaders page_headers{};
     std::shared_ptr<const observe::AccessLog> access_log;  // nullptr: none
     bool shows_cpu = false;      // there is a status page, which shows each context's CPU time
     sched::RequestLimits limits;

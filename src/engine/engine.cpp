@@ -1,5 +1,6 @@
 #include "engine/engine.hpp"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -20,6 +21,7 @@ namespace {
 
 constexpr int kExitSoftware = 70;
 constexpr int kDefaultBacklog = 511;
+constexpr int kFirstListener = 1000;
 
 std::vector<std::string> split(const std::string& text, const char* separators)
 {
@@ -47,6 +49,33 @@ sched::ManagerSettings manager_of(const config::Pool& pool)
             .idle_timeout_s = pool.pm_process_idle_timeout.count()};
 }
 
+// Said as a php-fpm child says it when it starts.
+net::AllowedClients allowed_clients(const std::string& list)
+{
+    std::vector<std::string> wrong;
+    net::AllowedClients clients(list, wrong);
+    const auto say = [](const std::string& text) {
+        observe::Log::instance().worker_output(observe::Level::error, -1, text);
+    };
+    for (const std::string& part : wrong) {
+        say("Wrong IP address '" + part + "' in listen.allowed_clients");
+    }
+    if (clients.nobody()) {
+        say("There are no allowed addresses");
+    }
+    return clients;
+}
+
+// Connections get lower numbers than the sockets they come from, as in a php-fpm child.
+void move_up(std::vector<Listener>& listeners)
+{
+    for (Listener& listener : listeners) {
+        if (UniqueFd high(::fcntl(listener.fd.get(), F_DUPFD_CLOEXEC, kFirstListener)); high.valid()) {
+            listener.fd = std::move(high);
+        }
+    }
+}
+
 Settings settings_of(const config::Pool& pool, const EngineStart& start)
 {
     Settings settings;
@@ -59,7 +88,7 @@ Settings settings_of(const config::Pool& pool, const EngineStart& start)
         settings.output_spool_limit = static_cast<std::size_t>(pool.output_spool_limit);
     }
     if (pool.listen_allowed_clients) {
-        settings.allowed_clients = split(*pool.listen_allowed_clients, ",");
+        settings.allowed_clients = allowed_clients(*pool.listen_allowed_clients);
     }
     settings.scripts.limit_extensions = split(pool.security_limit_extensions.value_or(".php .phar"), " \t");
     settings.page_headers = start.page_headers;
@@ -120,6 +149,7 @@ int run_engine(EngineStart start)
         return kExitSoftware;
     }
     ftm_php_after_fork();
+    move_up(start.listeners);
 
     Core core(settings_of(pool, start), std::move(start.listeners), std::move(start.host), *start.board,
               start.crash_pipe);

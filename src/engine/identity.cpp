@@ -10,6 +10,7 @@
 #include <cctype>
 #include <cstdlib>
 
+#include "engine/apparmor.hpp"
 #include "observe/log.hpp"
 
 namespace ftm::engine {
@@ -140,7 +141,7 @@ bool assume_identity(const config::Pool& pool)
     if (pool.process_dumpable && ::prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) != 0) {
         log_syserror("[pool %s] failed to prctl(PR_SET_DUMPABLE)", pool.name.c_str());
     }
-    return true;
+    return enter_apparmor_hat(pool);
 }
 
 void raise_descriptor_limit(const config::Pool& pool)
@@ -149,6 +150,13 @@ void raise_descriptor_limit(const config::Pool& pool)
     if (pool.rlimit_files == 0 && ::getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
         limit.rlim_cur = limit.rlim_max;
         ::setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
+void set_pool_variables(const config::Pool& pool)
+{
+    for (const config::KeyValue& entry : pool.env) {
+        ::setenv(entry.key.c_str(), config::expand_env_value(entry.value).c_str(), 1);
     }
 }
 

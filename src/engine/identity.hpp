@@ -10,6 +10,8 @@ namespace ftm::engine {
 bool assume_identity(const config::Pool& pool);
 // Before assume_identity(): looks users up outside of a chroot.
 void set_environment(const config::Pool& pool);
+// env[] alone, beside what the process has.
+void set_pool_variables(const config::Pool& pool);
 // Descriptors: contexts need room for connections beyond their files.
 void raise_descriptor_limit(const config::Pool& pool);
 

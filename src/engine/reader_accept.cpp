@@ -68,14 +68,11 @@ Job* Reader::on_event(const Event& event)
 
 bool Reader::allowed(int fd, std::uint32_t listener) const
 {
-    if (!core_.listeners[listener].tcp || core_.settings.pool->listen_allowed_clients == std::nullopt) {
+    const net::AllowedClients& clients = core_.settings.allowed_clients;
+    if (!core_.listeners[listener].tcp || clients.everybody() || clients.allows(fd)) {
         return true;
     }
     const std::string address = net::peer_address(fd);
-    const auto& list = core_.settings.allowed_clients;
-    if (std::find(list.begin(), list.end(), address) != list.end()) {
-        return true;
-    }
     observe::Log::instance().worker_output(observe::Level::error, static_cast<int>(holder_),
                                            "Connection disallowed: IP address '" + address + "' has been dropped.");
     return false;

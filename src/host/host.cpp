@@ -12,7 +12,9 @@
 
 #include "base/check.hpp"
 #include "base/process_title.hpp"
+#include "engine/identity.hpp"
 #include "ftm_engine.h"
+#include "host/startup_output.hpp"
 #include "observe/log.hpp"
 
 namespace ftm::host {
@@ -68,6 +70,13 @@ bool Host::is_serving() const
 bool Host::start_php()
 {
     opcache_pipe_write = opcache_.write.get();
+    const bool own_modules = std::any_of(pool_.php_values.begin(), pool_.php_values.end(), [](const auto& value) {
+        return value.key == "extension" || value.key == "zend_extension";
+    });
+    if (own_modules) { // php-fpm's children load them, with the pool's variables set
+        engine::set_pool_variables(pool_);
+    }
+    const StartupOutput output(pool_.catch_workers_output);
     if (const std::string error = php::start_runtime(runtime_, on_opcache_restart); !error.empty()) {
         master_.send(Message::Kind::failed, {}, error);
         return false;

@@ -2,10 +2,8 @@
 
 #include <arpa/inet.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <netdb.h>
 #include <netinet/in.h>
-#include <pwd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -16,6 +14,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "master/socket_permissions.hpp"
 #include "observe/log.hpp"
 
 namespace ftm::master {
@@ -44,44 +43,6 @@ bool listening(const config::Pool& pool, int fd, const std::string& what)
 {
     if (::listen(fd, pool.listen_backlog) != 0) {
         log_syserror("failed to listen to address '%s'", what.c_str());
-        return false;
-    }
-    return true;
-}
-
-bool digits(const std::string& text)
-{
-    return !text.empty() && text.find_first_not_of("0123456789") == std::string::npos;
-}
-
-// listen.owner and listen.group: a name sets uid and gid, digits the uid only.
-bool set_owner(const config::Pool& pool, const std::string& path)
-{
-    uid_t uid = static_cast<uid_t>(-1);
-    gid_t gid = static_cast<gid_t>(-1);
-    if (pool.listen_owner && !pool.listen_owner->empty()) {
-        if (digits(*pool.listen_owner)) {
-            uid = static_cast<uid_t>(std::strtoul(pool.listen_owner->c_str(), nullptr, 10));
-        } else if (const passwd* entry = ::getpwnam(pool.listen_owner->c_str())) {
-            uid = entry->pw_uid;
-            gid = entry->pw_gid;
-        } else {
-            log_syserror("[pool %s] cannot get uid for user '%s'", pool.name.c_str(), pool.listen_owner->c_str());
-            return false;
-        }
-    }
-    if (pool.listen_group && !pool.listen_group->empty()) {
-        if (digits(*pool.listen_group)) {
-            gid = static_cast<gid_t>(std::strtoul(pool.listen_group->c_str(), nullptr, 10));
-        } else if (const group* entry = ::getgrnam(pool.listen_group->c_str())) {
-            gid = entry->gr_gid;
-        } else {
-            log_syserror("[pool %s] cannot get gid for group '%s'", pool.name.c_str(), pool.listen_group->c_str());
-            return false;
-        }
-    }
-    if ((uid != static_cast<uid_t>(-1) || gid != static_cast<gid_t>(-1)) && ::chown(path.c_str(), uid, gid) != 0) {
-        log_syserror("[pool %s] failed to chown() the socket '%s'", pool.name.c_str(), path.c_str());
         return false;
     }
     return true;
@@ -140,6 +101,10 @@ int ListeningSockets::open(const config::Pool& pool)
 
 int ListeningSockets::open_unix(const config::Pool& pool)
 {
+    const auto permissions = SocketPermissions::resolve(pool);
+    if (!permissions) {
+        return -1;
+    }
     std::string path = pool.listen_address.path;
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
@@ -178,10 +143,10 @@ int ListeningSockets::open_unix(const config::Pool& pool)
     ::umask(saved);
     if (bound != 0) {
         errno = error;
-        log_syserror("unable to bind listening socket for address '%s'", path.c_str());
+        log_syserror("unable to bind listening socket for address '%s'", pool.listen_address.path.c_str());
         return -1;
     }
-    if (!set_owner(pool, path) || !listening(pool, socket.fd.get(), path)) {
+    if (!permissions->apply(path) || !listening(pool, socket.fd.get(), pool.listen_address.path)) {
         return -1;
     }
     sockets_.push_back(std::move(socket));
@@ -190,6 +155,10 @@ int ListeningSockets::open_unix(const config::Pool& pool)
 
 int ListeningSockets::open_tcp(const config::Pool& pool)
 {
+    if (const auto address = config::parse_listen_address(*pool.listen); !address) {
+        log(Level::error, "%s", address.error().c_str());
+        return -1;
+    }
     if (!pool.listen_address.any_host) {
         return bind_tcp(pool, pool.listen_address.host, false);
     }
@@ -206,7 +175,7 @@ int ListeningSockets::bind_tcp(const config::Pool& pool, const std::string& host
     hints.ai_family = AF_UNSPEC;
     hints.ai_socktype = SOCK_STREAM;
     addrinfo* found = nullptr;
-    const std::string port = std::to_string(pool.listen_address.port);
+    const std::string port = pool.listen->substr(pool.listen->rfind(':') + 1); // npos + 1: all of it
     if (const int error = ::getaddrinfo(host.c_str(), port.c_str(), &hints, &found); error != 0) {
         log(Level::error, "getaddrinfo: %s", ::gai_strerror(error));
         return -1;
@@ -215,7 +184,8 @@ int ListeningSockets::bind_tcp(const config::Pool& pool, const std::string& host
     for (const addrinfo* a = found; a != nullptr; a = a->ai_next) {
         const std::string key = bound_key(a->ai_addr, pool.listen_address.port);
         if (result >= 0) {
-            log(Level::warning, "Found multiple addresses for %s, %s ignored", host.c_str(), key.c_str());
+            log(Level::warning, "Found multiple addresses for %s, %s ignored", host.c_str(),
+                key.substr(0, key.rfind(':')).c_str());
             continue;
         }
         if (result = find(key); result >= 0) {

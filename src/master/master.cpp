@@ -13,6 +13,8 @@
 #include "base/process_title.hpp"
 #include "host/host.hpp"
 #include "master/close_others.hpp"
+#include "master/pool_identity.hpp"
+#include "master/process_limit.hpp"
 #include "net/listener.hpp"
 #include "observe/access_log.hpp"
 #include "observe/log.hpp"
@@ -29,10 +31,19 @@ bool Master::initialize()
     set_process_title("php-fpm: master process (" + start_.config_file + ")");
     ::prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); // engines whose host died come to us (RULES 22)
     if (global.process_priority) {
-        if (::geteuid() == 0) {
-            ::setpriority(PRIO_PROCESS, 0, *global.process_priority);
+        if (::geteuid() != 0) {
+            log(Level::notice, "'process.priority' directive is ignored when FPM is not running as root");
+        } else if (::setpriority(PRIO_PROCESS, 0, *global.process_priority) != 0) {
+            observe::log_syserror("Unable to set priority for the master process");
+            return false;
         }
     }
+    for (const config::Pool& pool : start_.config.pools) {
+        if (!check_identity(pool, start_.command_line.allow_root)) {
+            return false;
+        }
+    }
+    fewer_contexts_ = share_out(start_.config);
     sockets_.import_inherited();
     for (const config::Pool& config : start_.config.pools) {
         Pool pool;
@@ -72,7 +83,10 @@ bool Master::initialize()
     }
     if (start_.log_to_file) {
         ::dup2(start_.error_log.get(), STDERR_FILENO);
+    } else if (observe::Log::instance().to_syslog()) {
+        ::dup2(STDOUT_FILENO, STDERR_FILENO); // /dev/null
     }
+    observe::Log::instance().set_launched();
     return true;
 }
 
@@ -102,8 +116,14 @@ int Master::run()
         return kExitConfig;
     }
     log(Level::notice, "fpm is running, pid %d", ::getpid());
-    observe::Log::instance().set_launched();
+    if (fewer_contexts_) {
+        log(Level::warning, "The maximum number of processes has been reached. Please review your configuration and "
+                            "consider raising 'process.max'");
+    }
     tell_parent(true);
+    if (start_.inherited.hosts.empty()) {
+        hold_output_until_ = Clock::now() + kHoldOutput;
+    }
     adopt_inherited();
     for (Pool& pool : pools_) {
         if (pool.config != nullptr) {

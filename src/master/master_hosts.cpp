@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <utility>
 
 #include "master/child_exit.hpp"
 #include "master/slowlog.hpp"
@@ -69,15 +70,16 @@ void Master::on_host_message(Pool& pool, HostProcess& host, Message& message)
             const auto pid = static_cast<pid_t>(message.args[0]);
             on_log(pool);
             if (auto it = host.engines.find(pid); it != host.engines.end()) {
-                OutputPipes& output = it->second.output;
-                on_output(pool, pid, output.out, output.out_lines, "stdout");
-                on_output(pool, pid, output.err, output.err_lines, "stderr");
+                read_output(pool, pid, it->second.output);
                 host.engines.erase(it);
             }
             host.asked = host.asked && !host.engines.empty();
             const bool quiet = message.args[3] != 0 || phase_ != Phase::running || host.state == State::draining;
             log_child_exit(pool.name, pid, static_cast<int>(message.args[1]), std::chrono::microseconds(message.args[2]),
                            quiet);
+            emergency_due_ |= emergency_.child_ended(
+                static_cast<int>(message.args[1]),
+                std::chrono::duration_cast<std::chrono::seconds>(Clock::now().time_since_epoch()));
             break;
         }
         case Message::Kind::slow_trace:
@@ -161,7 +163,35 @@ void Master::maybe_announce()
         announced_ = true;
         log(Level::notice, "ready to handle connections");
         notify_ready();
+        release_output();
+        const auto interval = start_.config.global.systemd_interval.value_or(0ms);
+        if (interval > 0ms) {
+            heartbeat_at_ = Clock::now() + interval;
+            log(Level::notice, "systemd monitor interval set to %dms", static_cast<int>(interval.count()));
+        } else {
+            log(Level::notice, "systemd monitor disabled");
+        }
     }
+}
+
+void Master::heartbeat()
+{
+    const config::Global& global = start_.config.global;
+    Heartbeat told;
+    told.interval = *global.systemd_interval;
+    told.watchdog = global.systemd_watchdog;
+    for (Pool& pool : pools_) {
+        if (pool.board.valid()) {
+            const observe::PoolFigures figures = pool.board.figures();
+            told.active += figures.active;
+            told.idle += figures.idle;
+            told.requests += pool.board.counters().accepted.load();
+            told.slow += pool.board.counters().slow_requests.load();
+        }
+    }
+    told.new_requests = told.requests - std::exchange(requests_told_, told.requests);
+    notify_status(told);
+    heartbeat_at_ = Clock::now() + told.interval;
 }
 
 void Master::reap()

@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <poll.h>
 #include <signal.h>
+#include <utility>
 
 #include "base/check.hpp"
 #include "observe/log.hpp"
@@ -22,8 +23,8 @@ void Master::loop_once()
         Pool* pool = nullptr;
         HostProcess* host = nullptr;
         pid_t engine = 0;
-        UniqueFd* pipe = nullptr;
-        bool is_error_pipe = false;
+        OutputPipes* output = nullptr;
+        WorkerOutput::From from = WorkerOutput::From::out;
         bool is_listener = false;
     };
     std::vector<pollfd> fds{{signals_.get(), POLLIN, 0}};
@@ -51,10 +52,15 @@ void Master::loop_once()
                 }
             }
             for (auto& [pid, engine] : host.engines) {
-                for (UniqueFd* pipe : {&engine.output.out, &engine.output.err}) {
-                    if (pipe->valid()) {
-                        add(pipe->get(), {&pool, &host, pid, pipe, pipe == &engine.output.err});
-                    }
+                OutputPipes& output = engine.output;
+                if (hold_output_until_) {
+                    continue;
+                }
+                if (output.out.valid()) {
+                    add(output.out.get(), {&pool, &host, pid, &output, WorkerOutput::From::out});
+                }
+                if (output.err.valid()) {
+                    add(output.err.get(), {&pool, &host, pid, &output, WorkerOutput::From::err});
                 }
             }
         }
@@ -67,10 +73,8 @@ void Master::loop_once()
         if (fds[i].revents == 0) {
             continue;
         }
-        if (source.pipe != nullptr) {
-            OutputPipes& output = source.host->engines.at(source.engine).output;
-            on_output(*source.pool, source.engine, *source.pipe, source.is_error_pipe ? output.err_lines : output.out_lines,
-                      source.is_error_pipe ? "stderr" : "stdout");
+        if (source.output != nullptr) {
+            on_output(*source.pool, source.engine, *source.output, source.from);
         } else if (source.host == nullptr) {
             on_log(*source.pool);
         }
@@ -79,7 +83,7 @@ void Master::loop_once()
         if (fds[i].revents != 0 && sources[i].is_listener) {
             HostProcess& host = *sources[i].host;
             host.asked = host.channel.send(Message::Kind::start_engine);
-        } else if (fds[i].revents != 0 && sources[i].host != nullptr && sources[i].pipe == nullptr) {
+        } else if (fds[i].revents != 0 && sources[i].host != nullptr && sources[i].output == nullptr) {
             read_host(*sources[i].pool, *sources[i].host);
         }
     }
@@ -90,6 +94,12 @@ void Master::loop_once()
         pool.hosts.remove_if([](const HostProcess& host) { return !host.alive; });
     }
     on_time();
+    if (std::exchange(emergency_due_, false) && phase_ == Phase::running) {
+        log(Level::warning, "failed processes threshold (%d in %d sec) is reached, initiating reload",
+            start_.config.global.emergency_restart_threshold,
+            static_cast<int>(start_.config.global.emergency_restart_interval.count()));
+        reload();
+    }
 }
 
 // RULES 24: level-triggered, and only while nobody else would accept.
@@ -107,6 +117,8 @@ int Master::timeout_ms() const
             next = when;
         }
     };
+    consider(hold_output_until_);
+    consider(heartbeat_at_);
     for (const Pool& pool : pools_) {
         consider(pool.start_again);
         if (pool.wants_generation && pool.last_start) {
@@ -127,6 +139,12 @@ void Master::on_time()
     const auto now = Clock::now();
     if (escalate_at_ && now >= *escalate_at_) {
         escalate();
+    }
+    if (hold_output_until_ && now >= *hold_output_until_) {
+        release_output();
+    }
+    if (heartbeat_at_ && now >= *heartbeat_at_) {
+        heartbeat();
     }
     if (phase_ == Phase::stopping) {
         if (!any_host()) {

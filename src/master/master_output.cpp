@@ -30,11 +30,11 @@ void Master::on_log(Pool& pool)
                 std::replace(datagram.text.begin(), datagram.text.end(), '\n', ' ');
                 observe::Log::instance().line(datagram.level, datagram.text);
             } else if (pool.config != nullptr && pool.config->catch_workers_output) {
-                const std::size_t limit = static_cast<std::size_t>(start_.config.global.log_limit);
-                std::string line = std::string(level_name(datagram.level)) + ": " + datagram.text + "\n";
-                WorkerOutput().feed(line, [&](std::string_view part, bool) {
-                    log_worker_line(pool.name, datagram.pid, "stderr", part, pool.config->decorate_workers_output, limit);
-                });
+                if (hold_output_until_) {
+                    pool.early_output.push_back(std::move(datagram));
+                } else {
+                    on_worker_message(pool, datagram);
+                }
             }
         }
     };
@@ -44,29 +44,70 @@ void Master::on_log(Pool& pool)
     }
 }
 
-void Master::on_output(Pool& pool, pid_t engine, UniqueFd& fd, WorkerOutput& lines, const char* stream)
+WorkerOutput Master::worker_output(const Pool& pool, pid_t pid) const
 {
-    if (!fd.valid()) {
-        return;
-    }
-    const bool decorate = pool.config == nullptr || pool.config->decorate_workers_output;
-    const auto limit = static_cast<std::size_t>(start_.config.global.log_limit);
-    const WorkerOutput::Line emit = [&](std::string_view line, bool) {
-        log_worker_line(pool.name, engine, stream, line, decorate, limit);
-    };
-    char bytes[8192];
-    for (;;) {
-        const ssize_t n = ::read(fd.get(), bytes, sizeof bytes);
-        if (n > 0) {
-            lines.feed({bytes, static_cast<std::size_t>(n)}, emit);
-        } else if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
-            return;
-        } else {
-            lines.flush(emit, true);
-            fd.reset();
+    const bool decorated = pool.config == nullptr || pool.config->decorate_workers_output;
+    return {pool.name, pid, observe::Log::instance().stream(Level::warning, decorated)};
+}
+
+// A php-fpm child writes it to its stderr, behind what scripts have written there.
+void Master::on_worker_message(Pool& pool, const observe::LogDatagram& message)
+{
+    const bool raw = message.kind == observe::LogDatagram::Kind::raw_output;
+    const std::string text = (raw ? "" : observe::worker_prefix(message.level)) + message.text;
+    for (HostProcess& host : pool.hosts) {
+        if (const auto it = host.engines.find(message.pid); it != host.engines.end()) {
+            OutputPipes& output = it->second.output;
+            read_output(pool, message.pid, output);
+            if (!output.lines) {
+                output.lines = worker_output(pool, message.pid);
+            }
+            output.lines->message(text);
             return;
         }
     }
+    worker_output(pool, message.pid).message(text);
+}
+
+void Master::release_output()
+{
+    hold_output_until_.reset();
+    for (Pool& pool : pools_) {
+        for (const observe::LogDatagram& message : pool.early_output) {
+            on_worker_message(pool, message);
+        }
+        pool.early_output.clear();
+    }
+}
+
+void Master::read_output(Pool& pool, pid_t engine, OutputPipes& output)
+{
+    on_output(pool, engine, output, WorkerOutput::From::out);
+    on_output(pool, engine, output, WorkerOutput::From::err);
+}
+
+void Master::on_output(Pool& pool, pid_t engine, OutputPipes& output, WorkerOutput::From from)
+{
+    UniqueFd& fd = from == WorkerOutput::From::out ? output.out : output.err;
+    if (!fd.valid()) {
+        return;
+    }
+    const bool first = !output.lines;
+    char bytes[1023]; // as php-fpm: where an unbuffered line is wrapped depends on it
+    ssize_t n;
+    while ((n = ::read(fd.get(), bytes, sizeof bytes)) > 0) {
+        if (!output.lines) {
+            output.lines = worker_output(pool, engine);
+        }
+        output.lines->feed(from, {bytes, static_cast<std::size_t>(n)});
+    }
+    if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
+        return;
+    }
+    if (output.lines) {
+        output.lines->close(first);
+    }
+    fd.reset();
 }
 
 void Master::reopen_logs()

@@ -7,10 +7,12 @@
 #include <optional>
 #include <string>
 
+#include "master/emergency_restart.hpp"
 #include "master/listening.hpp"
 #include "master/master.hpp"
 #include "master/pid_file.hpp"
 #include "master/pool.hpp"
+#include "observe/log.hpp"
 
 namespace ftm::master {
 
@@ -19,6 +21,8 @@ inline constexpr auto kReadyTimeout = std::chrono::seconds(12);           // the
 inline constexpr auto kDrainMargin = std::chrono::seconds(5);             // a host's own deadline comes first
 inline constexpr auto kGenerationInterval = std::chrono::seconds(2);      // RULES 14
 inline constexpr auto kMaxBackOff = std::chrono::seconds(30);
+inline constexpr auto kLastMoments = std::chrono::milliseconds(500);      // of a host that has closed its channel
+inline constexpr auto kHoldOutput = std::chrono::seconds(2);
 inline constexpr auto kEscalation = std::chrono::seconds(1);
 
 inline constexpr int kExitOk = 0;
@@ -27,7 +31,11 @@ inline constexpr int kExitConfig = 78;
 
 class Master {
 public:
-    explicit Master(MasterStart start) : start_(std::move(start)) {}
+    explicit Master(MasterStart start)
+        : start_(std::move(start)),
+          emergency_(start_.config.global.emergency_restart_threshold, start_.config.global.emergency_restart_interval)
+    {
+    }
     int run();
 
 private:
@@ -41,7 +49,10 @@ private:
     void on_signals();
     void on_host_message(Pool& pool, HostProcess& host, Message& message);
     void on_log(Pool& pool);
-    void on_output(Pool& pool, pid_t engine, UniqueFd& fd, WorkerOutput& lines, const char* stream);
+    void on_worker_message(Pool& pool, const observe::LogDatagram& message);
+    void read_output(Pool& pool, pid_t engine, OutputPipes& output);
+    void on_output(Pool& pool, pid_t engine, OutputPipes& output, WorkerOutput::From from);
+    [[nodiscard]] WorkerOutput worker_output(const Pool& pool, pid_t pid) const;
     void on_time();
     void reap();
     void on_host_exit(Pool& pool, HostProcess& host, int status);
@@ -53,11 +64,14 @@ private:
     void on_generation_failed(Pool& pool, HostProcess& failed, const std::string& why);
     void drain(Pool& pool, HostProcess& old, UniqueFd successor);
     void maybe_announce();
+    void release_output();
+    void heartbeat();
     void begin_stop(int signal);
     void escalate();
     void reopen_logs();
     void reopen_access_logs();
     void reload();
+    void await_end(const HostProcess& host);
     void finish();
     [[nodiscard]] bool any_host() const;
     [[nodiscard]] bool waits_for_clients(const Pool& pool, const HostProcess& host) const;
@@ -76,6 +90,13 @@ private:
     int stop_signal_ = 0;
     bool escalated_ = false;
     std::optional<Clock::time_point> escalate_at_;
+    // What workers say at their start comes after "ready to handle connections", as in php-fpm, but not later than this.
+    std::optional<Clock::time_point> hold_output_until_;
+    std::optional<Clock::time_point> heartbeat_at_;
+    std::uint64_t requests_told_ = 0;  // to systemd
+    EmergencyRestart emergency_;
+    bool emergency_due_ = false;
+    bool fewer_contexts_ = false;  // because of process.max
 };
 
 }  // namespace ftm::master

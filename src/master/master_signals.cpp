@@ -2,6 +2,7 @@
 #include "master/master_process.hpp"
 
 #include <cstring>
+#include <poll.h>
 #include <signal.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
@@ -58,7 +59,9 @@ void Master::begin_stop(int signal)
 {
     phase_ = Phase::stopping;
     stop_signal_ = signal;
-    notify_stopping();
+    notify_stopping(start_.config.global.process_control_timeout);
+    heartbeat_at_.reset();
+    release_output();
     for (Pool& pool : pools_) {
         for (HostProcess& host : pool.hosts) {
             host.channel.send(Message::Kind::stop, {signal});
@@ -98,6 +101,14 @@ void Master::escalate()
     escalate_at_ = Clock::now() + kEscalation;
 }
 
+void Master::await_end(const HostProcess& host)
+{
+    const auto end = Clock::now() + kLastMoments;
+    for (reap(); host.alive && Clock::now() < end; reap()) {
+        ::poll(nullptr, 0, 5);
+    }
+}
+
 void Master::reload()
 {
     sockets_.export_all(); // the test opens what is not among them
@@ -112,6 +123,9 @@ void Master::reload()
         on_log(pool);
         for (HostProcess& host : pool.hosts) {
             read_host(pool, host);
+            if (host.alive && !host.channel.valid()) { // about to end: the next image would not know who that was
+                await_end(host);
+            }
             if (!host.alive || !host.channel.valid()) {
                 continue;
             }

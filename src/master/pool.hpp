@@ -8,10 +8,12 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/channel.hpp"
 #include "config/config.hpp"
 #include "master/worker_output.hpp"
+#include "observe/log.hpp"
 #include "observe/scoreboard.hpp"
 
 namespace ftm::master {
@@ -22,8 +24,7 @@ using Clock = std::chrono::steady_clock;
 struct OutputPipes {
     UniqueFd out;
     UniqueFd err;
-    WorkerOutput out_lines;
-    WorkerOutput err_lines;
+    std::optional<WorkerOutput> lines;  // from its first output on
 };
 
 struct EngineRecord {
@@ -59,6 +60,7 @@ struct Pool {
     observe::Scoreboard board;
     UniqueFd log_read;
     UniqueFd log_write;
+    std::vector<observe::LogDatagram> early_output;  // what workers said before the start was announced
     std::list<UniqueFd> old_logs;  // read ends of channels that hosts of earlier images write to
     std::map<pid_t, Clock::time_point> orphans;  // engines whose host died, and when they were started
     std::list<HostProcess> hosts;

@@ -21,7 +21,7 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr auto kTestTime = 10s;
-constexpr std::size_t kShownArguments = 10;
+constexpr std::size_t kShownArguments = 11;  // php-fpm shows the name and ten more
 
 std::vector<char*> pointers(const std::vector<std::string>& arguments)
 {
@@ -122,8 +122,7 @@ void execute(const std::vector<std::string>& arguments, const ReloadState& state
     for (std::size_t i = 0; i < arguments.size() && i < kShownArguments; ++i) {
         shown += (i == 0 ? "\"" : ", \"") + arguments[i] + "\"";
     }
-    observe::log(observe::Level::notice, "reloading: execvp(\"%s\", {%s%s})", arguments[0].c_str(), shown.c_str(),
-                 arguments.size() > kShownArguments ? ", ..." : "");
+    observe::log(observe::Level::notice, "reloading: execvp(\"%s\", {%s})", arguments[0].c_str(), shown.c_str());
     ::execvp(arguments[0].c_str(), pointers(arguments).data());
     observe::log_syserror("failed to reload: execvp() failed");
 }

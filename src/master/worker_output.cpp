@@ -1,67 +1,76 @@
 #include "master/worker_output.hpp"
 
-#include <algorithm>
+#include <utility>
 
 #include "observe/log.hpp"
 
 namespace ftm::master {
-namespace {
 
-constexpr std::size_t kMaxPartial = 64u << 10;
-constexpr std::size_t kTimeAndLevel = 33;  // "[20-Nov-2026 04:38:47] WARNING: "
-const std::string kFlush("\0fscf\0", 6);   // what php-fpm's children write after a request
-
-}  // namespace
-
-void WorkerOutput::feed(std::string_view bytes, const Line& line)
+WorkerOutput::WorkerOutput(std::string pool, int pid, observe::LogStream stream)
+    : pool_(std::move(pool)), pid_(pid), stream_(std::move(stream))
 {
-    partial_ += bytes;
-    std::size_t begin = 0;
-    for (;;) {
-        const std::size_t newline = partial_.find('\n', begin);
-        const std::size_t flush = partial_.find(kFlush, begin);
-        const std::size_t end = std::min(newline, flush);
-        if (end == std::string::npos) {
-            break;
-        }
-        if (end == newline || end > begin) {
-            line(std::string_view(partial_).substr(begin, end - begin), false);
-        }
-        begin = end + (end == newline ? 1 : kFlush.size());
-    }
-    partial_.erase(0, begin);
-    if (partial_.size() > kMaxPartial) {
-        flush(line, false);
-    }
+    switch_to(From::err);
 }
 
-void WorkerOutput::flush(const Line& line, bool closed)
+void WorkerOutput::switch_to(From from)
 {
-    if (!partial_.empty()) {
-        line(partial_, closed);
-        partial_.clear();
-    }
+    from_ = from;
+    stream_.set_message_prefix("[pool " + pool_ + "] child " + std::to_string(pid_) + " said into " +
+                               (from == From::out ? "stdout" : "stderr") + ": ");
 }
 
-void log_worker_line(const std::string& pool, int pid, const char* stream, std::string_view line, bool decorate,
-                     std::size_t log_limit)
+void WorkerOutput::feed(From from, std::string_view bytes)
 {
-    observe::Log& log = observe::Log::instance();
-    if (!decorate) {
-        const std::size_t room = log_limit - 1;
-        do {
-            log.raw(line.substr(0, room));
-            line.remove_prefix(std::min(room, line.size()));
-        } while (!line.empty());
-        return;
+    if (from != from_) {
+        stream_.append(pending_);
+        pending_.clear();
+        stream_.finish();
+        switch_to(from);
     }
-    const std::string prefix = "[pool " + pool + "] child " + std::to_string(pid) + " said into " + stream + ": \"";
-    const std::size_t fixed = kTimeAndLevel + prefix.size() + 2;
-    const std::size_t room = log_limit > fixed + 1 ? log_limit - fixed : 1;
-    do {
-        log.line(observe::Level::warning, prefix + std::string(line.substr(0, room)) + "\"");
-        line.remove_prefix(std::min(room, line.size()));
-    } while (!line.empty());
+    std::string joined;
+    if (!pending_.empty()) {
+        joined = std::move(pending_) + std::string(bytes);
+        pending_.clear();
+        bytes = joined;
+    }
+    std::size_t start = 0;
+    for (std::size_t at = 0; at < bytes.size();) {
+        const std::string_view rest = bytes.substr(at);
+        const bool mark = rest.starts_with(observe::kEndOfRequest);
+        if (rest[0] == '\n' || mark) {
+            stream_.append(bytes.substr(start, at - start));
+            stream_.finish();
+            at += mark ? observe::kEndOfRequest.size() : 1;
+            start = at;
+        } else if (rest[0] == '\0' && observe::kEndOfRequest.starts_with(rest)) {
+            stream_.append(bytes.substr(start, at - start));
+            pending_ = rest;
+            return;
+        } else {
+            ++at;
+        }
+    }
+    stream_.append(bytes.substr(start));
+}
+
+void WorkerOutput::message(std::string_view text)
+{
+    stream_.append(pending_);
+    pending_.clear();
+    stream_.finish();
+    feed(From::err, text);
+    stream_.finish();
+}
+
+// php-fpm leaves a line that is not ended to the next child of the log, or to nobody; here it is logged.
+void WorkerOutput::close(bool said_nothing_before)
+{
+    stream_.append(pending_);
+    pending_.clear();
+    if (said_nothing_before) {
+        stream_.set_final_suffix(", pipe is closed");
+    }
+    stream_.finish();
 }
 
 }  // namespace ftm::master

@@ -1,29 +1,37 @@
-// Lines that workers wrote to stdout and stderr, on their way into the error log (fpm_stdio.c, catch_workers_output).
-// Value type: bytes in, whole lines out. Master only.
+// What one worker process prints to stdout and stderr, on its way into the error log with catch_workers_output
+// (fpm_stdio.c: fpm_stdio_child_said). Value type: bytes in, log lines out. Master only.
 #pragma once
 
-#include <functional>
 #include <string>
 #include <string_view>
+
+#include "observe/log_stream.hpp"
 
 namespace ftm::master {
 
 class WorkerOutput {
 public:
-    // A line without its newline. `closed`: the pipe ended with it.
-    using Line = std::function<void(std::string_view line, bool closed)>;
+    enum class From { out, err };
 
-    void feed(std::string_view bytes, const Line& line);
-    // The request has ended or the pipe is closed: what is left is a line of its own.
-    void flush(const Line& line, bool closed);
+    // `stream`: of level warning.
+    WorkerOutput(std::string pool, int pid, observe::LogStream stream);
+
+    // What was read in one go. A line feed, php-fpm's end-of-request mark and a change between stdout and stderr end a
+    // line; what follows goes on with the next call.
+    void feed(From from, std::string_view bytes);
+    // A message of its own, "NOTICE: PHP message: …": begins and ends a line whatever the worker has printed so far.
+    void message(std::string_view text);
+    // The pipe is closed; `said_nothing_before`: all of the output came together with that.
+    void close(bool said_nothing_before);
 
 private:
-    std::string partial_;
-};
+    void switch_to(From from);
 
-// `[pool www] child 12 said into stderr: "LINE"`, wrapped so that a physical line with its prefix and newline has at
-// most log_limit bytes.
-void log_worker_line(const std::string& pool, int pid, const char* stream, std::string_view line, bool decorate,
-                     std::size_t log_limit);
+    std::string pool_;
+    int pid_;
+    observe::LogStream stream_;
+    From from_ = From::err;
+    std::string pending_;  // the beginning of what may become a mark
+};
 
 }  // namespace ftm::master

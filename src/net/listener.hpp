@@ -23,7 +23,6 @@ int move_out_of_select_range(int fd) noexcept;
 // The peer's address as text, "-" free: empty for Unix sockets; v4-mapped addresses as IPv4.
 std::string peer_address(int fd);
 
-// Allowed by listen.allowed_clients? Empty list of addresses = everyone; Unix sockets are always allowed.
 bool is_tcp(int fd) noexcept;
 
 }  // namespace ftm::net

@@ -5,6 +5,7 @@
 #include <syslog.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <cstdarg>
@@ -20,6 +21,23 @@ namespace {
 constexpr std::uint8_t kVersion = 1;
 constexpr std::size_t kMaxLine = 2048;  // zlog's buffer
 std::atomic<unsigned long> dropped_count{0};
+
+// php_syslog() with syslog.filter = no-ctrl: one message per line, control characters in hexadecimal.
+void send_to_syslog(Level threshold, std::string_view text)
+{
+    static constexpr int kPriorities[] = {0, LOG_DEBUG, LOG_NOTICE, LOG_WARNING, LOG_ERR, LOG_ALERT};
+    while (!text.empty()) {
+        const std::string_view line = text.substr(0, text.find('\n'));
+        text.remove_prefix(std::min(line.size() + 1, text.size()));
+        std::string clean;
+        for (const unsigned char c : line) {
+            char hex[5];
+            std::snprintf(hex, sizeof hex, "\\x%02x", c);
+            c < 0x20 || c == 0x7f ? clean.append(hex) : clean.append(1, static_cast<char>(c));
+        }
+        ::syslog(kPriorities[static_cast<int>(threshold)], "%s", clean.c_str());
+    }
+}
 
 struct WireHeader {
     std::uint8_t version;
@@ -49,6 +67,12 @@ const char* level_name(Level level) noexcept
     return "NOTICE";
 }
 
+std::string worker_prefix(Level level)
+{
+    const bool debug = Log::instance().threshold() == Level::debug;
+    return std::string(level_name(level)) + (debug ? ": ftm(), line 0: " : ": ");
+}
+
 std::string LogDatagram::encode() const
 {
     const WireHeader header{kVersion, static_cast<std::uint8_t>(kind), static_cast<std::uint8_t>(level), 0, pid, context};
@@ -63,10 +87,10 @@ bool LogDatagram::decode(std::string_view bytes, LogDatagram& out)
         return false;
     }
     std::memcpy(&header, bytes.data(), sizeof header);
-    if (header.version != kVersion || header.level < 1 || header.level > 5) {
+    if (header.version != kVersion || header.level < 1 || header.level > 5 || header.kind > 2) {
         return false;
     }
-    out.kind = header.kind == 0 ? Kind::line : Kind::worker_output;
+    out.kind = static_cast<Kind>(header.kind);
     out.level = static_cast<Level>(header.level);
     out.pid = header.pid;
     out.context = header.context;
@@ -95,11 +119,16 @@ void Log::set_syslog(const std::string& ident, int facility)
 {
     ident_ = ident;
     syslog_ = true;
+    is_stderr_ = false;
     ::openlog(ident_.c_str(), LOG_PID | LOG_CONS, facility);
 }
 
-void Log::write_line(Level level, std::string_view text) noexcept
+// zlog_buf_prefix
+std::string Log::prefix(Level level) const
 {
+    if (syslog_) {
+        return std::string("[") + level_name(level) + (threshold_ == Level::debug ? "] ftm(), line 0: " : "] ");
+    }
     char stamp[96];
     timeval now{};
     ::gettimeofday(&now, nullptr);
@@ -115,15 +144,22 @@ void Log::write_line(Level level, std::string_view text) noexcept
     if (threshold_ == Level::debug) {
         line += "pid " + std::to_string(::getpid()) + ", ftm(), line 0: ";
     }
-    line += text;
-    line += '\n';
-    [[maybe_unused]] ssize_t written = ::write(fd_, line.data(), line.size());
-    if (!launched_ && fd_ != STDERR_FILENO) {
-        written = ::write(STDERR_FILENO, line.data(), line.size());
+    return line;
+}
+
+void Log::write(std::string_view line, Level level) noexcept
+{
+    if (syslog_) {
+        send_to_syslog(threshold_, line);
+    } else {
+        [[maybe_unused]] const ssize_t written = ::write(fd_, line.data(), line.size());
+    }
+    if (!launched_ && !is_stderr_ && level >= Level::notice) {
+        [[maybe_unused]] const ssize_t written = ::write(STDERR_FILENO, line.data(), line.size());
     }
 }
 
-void Log::line(Level level, std::string_view text) noexcept
+void Log::line(Level level, std::string_view text, bool syserror) noexcept
 {
     if (level < threshold_) {
         return;
@@ -139,20 +175,22 @@ void Log::line(Level level, std::string_view text) noexcept
         }
         return;
     }
-    if (syslog_) {
-        ::syslog(LOG_NOTICE, "[%s] %.*s", level_name(level), static_cast<int>(text.size()), text.data());
-        if (launched_) {
-            return;
-        }
+    std::string whole = prefix(level);
+    whole += text;
+    if (whole.size() >= kMaxLine || (syserror && whole.size() >= limit_)) { // zlog_truncate_buf
+        whole.resize(std::min(limit_, kMaxLine) - 4);
+        whole += "...";
     }
-    write_line(level, text);
+    whole += '\n';
+    write(whole, level);
 }
 
-void Log::raw(std::string_view text) noexcept
+LogStream Log::stream(Level level, bool decorated)
 {
-    std::string line(text);
-    line += '\n';
-    [[maybe_unused]] const ssize_t written = ::write(fd_, line.data(), line.size());
+    const LogStream::Settings settings{
+        .limit = limit_, .buffered = buffering_ || syslog_, .prefixed = level >= threshold_, .decorated = decorated};
+    return LogStream(settings, [this, level] { return prefix(level); },
+                     [this, level](std::string_view line) { write(line, level); });
 }
 
 void Log::worker_output(Level level, int context, std::string_view text) noexcept
@@ -163,6 +201,20 @@ void Log::worker_output(Level level, int context, std::string_view text) noexcep
     datagram.pid = ::getpid();
     datagram.context = context;
     datagram.text = text;
+    send_output(datagram);
+}
+
+void Log::raw_output(std::string_view text) noexcept
+{
+    LogDatagram datagram;
+    datagram.kind = LogDatagram::Kind::raw_output;
+    datagram.pid = ::getpid();
+    datagram.text = text;
+    send_output(datagram);
+}
+
+void Log::send_output(const LogDatagram& datagram) noexcept
+{
     const std::string bytes = datagram.encode();
     if (channel_ < 0 || ::send(channel_, bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL) < 0) {
         dropped_count.fetch_add(1, std::memory_order_relaxed);
@@ -190,7 +242,8 @@ void log_syserror(const char* format, ...) noexcept
     va_start(args, format);
     std::vsnprintf(text, sizeof text, format, args);
     va_end(args);
-    log(Level::error, "%s: %s (%d)", text, std::strerror(error), error);
+    const std::string whole = std::string(text) + ": " + std::strerror(error) + " (" + std::to_string(error) + ")";
+    Log::instance().line(Level::error, whole, true);
 }
 
 }  // namespace ftm::observe

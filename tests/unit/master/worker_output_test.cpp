@@ -1,149 +1,112 @@
 #include "master/worker_output.hpp"
 
 #include <gtest/gtest.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
-#include <vector>
-
-#include "base/unique_fd.hpp"
 #include "observe/log.hpp"
 
 namespace ftm::master {
 namespace {
 
-using Lines = std::vector<std::string>;
+using From = WorkerOutput::From;
 
 class WorkerOutputTest : public ::testing::Test {
 protected:
-    void feed(std::string_view bytes)
+    WorkerOutput make(bool decorated = false, std::size_t limit = 1024)
     {
-        output_.feed(bytes, [this](std::string_view line, bool closed) {
-            EXPECT_FALSE(closed);
-            lines_.emplace_back(line);
-        });
+        return {"www", 12,
+                observe::LogStream({.limit = limit, .decorated = decorated}, [] { return std::string("WARNING: "); },
+                                   [this](std::string_view line) { log_ += line; })};
     }
-    void close()
-    {
-        output_.flush([this](std::string_view line, bool closed) {
-            EXPECT_TRUE(closed);
-            lines_.push_back("closed: " + std::string(line));
-        }, true);
-    }
+    std::string take() { return std::exchange(log_, {}); }
 
-    WorkerOutput output_;
-    Lines lines_;
+    std::string log_;
+    const std::string mark_{observe::kEndOfRequest};
 };
 
-TEST_F(WorkerOutputTest, gives_whole_lines)
+TEST_F(WorkerOutputTest, gives_whole_lines_and_no_empty_ones)
 {
-    feed("one\ntwo\n\nthree");
-    EXPECT_EQ(lines_, (Lines{"one", "two", ""}));
-    feed(" goes on\n");
-    EXPECT_EQ(lines_.back(), "three goes on");
-    close();
-    EXPECT_EQ(lines_.size(), 4U);
+    WorkerOutput output = make();
+    output.feed(From::err, "one\ntwo\n\nthree");
+    EXPECT_EQ(take(), "one\ntwo\n");
+    output.feed(From::err, " goes on\n");
+    EXPECT_EQ(take(), "three goes on\n");
 }
 
-TEST_F(WorkerOutputTest, the_rest_comes_when_the_pipe_closes)
+TEST_F(WorkerOutputTest, says_who_said_it)
 {
-    feed("half");
-    EXPECT_TRUE(lines_.empty());
-    close();
-    EXPECT_EQ(lines_, (Lines{"closed: half"}));
-    close();
-    EXPECT_EQ(lines_.size(), 1U);
+    WorkerOutput output = make(true);
+    output.feed(From::out, "hello\n");
+    output.feed(From::err, "world\n");
+    EXPECT_EQ(take(), "WARNING: [pool www] child 12 said into stdout: \"hello\"\n"
+                      "WARNING: [pool www] child 12 said into stderr: \"world\"\n");
 }
 
-TEST_F(WorkerOutputTest, php_fpms_end_of_request_mark_ends_a_line)
+TEST_F(WorkerOutputTest, changing_the_stream_ends_a_line)
 {
-    const std::string mark("\0fscf\0", 6);
-    feed("unfinished" + mark);
-    EXPECT_EQ(lines_, (Lines{"unfinished"}));
-    feed("line\n" + mark + "next\n");
-    EXPECT_EQ(lines_, (Lines{"unfinished", "line", "next"})) << "no empty line for the mark";
+    WorkerOutput output = make(true);
+    output.feed(From::err, "half");
+    output.feed(From::out, "other\n");
+    EXPECT_EQ(take(), "WARNING: [pool www] child 12 said into stderr: \"half\"\n"
+                      "WARNING: [pool www] child 12 said into stdout: \"other\"\n");
 }
 
-TEST_F(WorkerOutputTest, bytes_may_come_one_by_one)
+TEST_F(WorkerOutputTest, the_end_of_a_request_ends_a_line)
 {
-    const std::string text = std::string("a\nbc\0fscf\0d\n", 12);
-    for (const char c : text) {
-        feed({&c, 1});
+    WorkerOutput output = make();
+    output.feed(From::err, "unfinished" + mark_);
+    EXPECT_EQ(take(), "unfinished\n");
+    output.feed(From::err, "line\n" + mark_ + "next\n" + mark_ + mark_);
+    EXPECT_EQ(take(), "line\nnext\n") << "no line for the mark alone";
+}
+
+TEST_F(WorkerOutputTest, the_mark_may_come_in_pieces)
+{
+    for (std::size_t cut = 1; cut < mark_.size(); ++cut) {
+        WorkerOutput output = make();
+        output.feed(From::err, "abc" + mark_.substr(0, cut));
+        EXPECT_EQ(take(), "");
+        output.feed(From::err, mark_.substr(cut) + "d\n");
+        EXPECT_EQ(take(), "abc\nd\n") << cut;
     }
-    EXPECT_EQ(lines_, (Lines{"a", "bc", "d"}));
 }
 
-TEST_F(WorkerOutputTest, keeps_other_zeros)
+TEST_F(WorkerOutputTest, what_only_begins_like_the_mark_is_text)
 {
-    feed(std::string_view("a\0b\0fsc\n", 8));
-    EXPECT_EQ(lines_, (Lines{std::string("a\0b\0fsc", 7)}));
+    WorkerOutput output = make();
+    output.feed(From::err, std::string_view("a\0fsc", 5));
+    output.feed(From::err, std::string_view("X\0b\n", 4));
+    EXPECT_EQ(take(), std::string("a\0fscX\0b\n", 9));
 }
 
-TEST_F(WorkerOutputTest, a_line_without_end_is_cut)
+TEST_F(WorkerOutputTest, a_message_is_a_line_of_its_own)
 {
-    for (int i = 0; i < 70; ++i) {
-        feed(std::string(1024, 'x'));
+    WorkerOutput output = make();
+    output.feed(From::err, "half");
+    output.message("NOTICE: PHP message: x\ny");
+    output.feed(From::err, "rest\n");
+    EXPECT_EQ(take(), "half\nNOTICE: PHP message: x\ny\nrest\n");
+}
+
+TEST_F(WorkerOutputTest, a_closed_pipe_ends_a_line)
+{
+    WorkerOutput output = make(true);
+    output.feed(From::err, "last");
+    output.close(false);
+    output.close(false);
+    EXPECT_EQ(take(), "WARNING: [pool www] child 12 said into stderr: \"last\"\n");
+    WorkerOutput sudden = make(true);
+    sudden.feed(From::err, "last");
+    sudden.close(true);
+    EXPECT_EQ(take(), "WARNING: [pool www] child 12 said into stderr: \"last\", pipe is closed\n");
+}
+
+TEST_F(WorkerOutputTest, keeps_no_more_than_the_limit)
+{
+    WorkerOutput output = make(false, 512);
+    for (int i = 0; i < 700; ++i) {
+        output.feed(From::err, "x");
     }
-    ASSERT_EQ(lines_.size(), 1U);
-    EXPECT_GT(lines_[0].size(), std::size_t{64} << 10);
-}
-
-// ------------------------------------------------------------------------------------------------- log_worker_line()
-
-class WorkerLine : public ::testing::Test {
-protected:
-    void SetUp() override
-    {
-        file_.reset(::memfd_create("log", MFD_CLOEXEC));
-        observe::Log::instance().set_file(file_.get());
-        observe::Log::instance().set_launched();
-    }
-    void TearDown() override { observe::Log::instance().set_file(2); }
-    Lines logged(std::string_view line, bool decorate, std::size_t limit)
-    {
-        EXPECT_EQ(::ftruncate(file_.get(), 0), 0);
-        EXPECT_EQ(::lseek(file_.get(), 0, SEEK_SET), 0);
-        log_worker_line("www", 12, "stderr", line, decorate, limit);
-        std::string text(65536, '\0');
-        text.resize(static_cast<std::size_t>(::pread(file_.get(), text.data(), text.size(), 0)));
-        Lines lines;
-        for (std::size_t at = 0; at < text.size();) {
-            const std::size_t end = text.find('\n', at);
-            lines.push_back(text.substr(at, end - at));
-            at = end + 1;
-        }
-        return lines;
-    }
-    UniqueFd file_;
-};
-
-TEST_F(WorkerLine, says_who_said_it)
-{
-    const Lines lines = logged("hello", true, 1024);
-    ASSERT_EQ(lines.size(), 1U);
-    EXPECT_EQ(lines[0].substr(23), "WARNING: [pool www] child 12 said into stderr: \"hello\"");
-}
-
-TEST_F(WorkerLine, or_not)
-{
-    EXPECT_EQ(logged("hello", false, 1024), (Lines{"hello"}));
-    EXPECT_EQ(logged("", false, 1024), (Lines{""}));
-}
-
-TEST_F(WorkerLine, wraps_at_the_limit)
-{
-    for (const std::size_t limit : {512U, 1024U, 2048U}) {
-        for (const bool decorate : {true, false}) {
-            const std::string text(5000, 'x');
-            std::string joined;
-            for (const std::string& line : logged(text, decorate, limit)) {
-                EXPECT_LE(line.size() + 1, limit);
-                const std::size_t begin = decorate ? line.find('"') + 1 : 0;
-                joined += line.substr(begin, line.size() - begin - (decorate ? 1 : 0));
-            }
-            EXPECT_EQ(joined, text);
-        }
-    }
+    EXPECT_EQ(take(), std::string(511, 'x') + "\n");
 }
 
 }  // namespace

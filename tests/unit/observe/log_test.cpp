@@ -63,10 +63,38 @@ TEST_F(LogTest, says_more_at_debug_level)
         << written();
 }
 
-TEST_F(LogTest, raw_lines_have_no_stamp)
+TEST_F(LogTest, cuts_a_line_at_the_limit_only_when_it_exceeds_2048_bytes_or_ends_in_an_errno)
 {
-    log_.raw("as it is");
-    EXPECT_EQ(written(), "as it is\n");
+    const std::size_t stamp = std::string("[20-Nov-2026 04:38:47] NOTICE: ").size();
+    log_.line(Level::notice, std::string(1500, 'x'));
+    EXPECT_EQ(written().size(), stamp + 1500 + 1) << "longer than log_limit, and whole";
+    for (const bool syserror : {false, true}) {
+        for (const std::size_t limit : {std::size_t{600}, std::size_t{4096}}) {
+            ASSERT_EQ(::ftruncate(file_.get(), 0), 0);
+            ASSERT_EQ(::lseek(file_.get(), 0, SEEK_SET), 0);
+            log_.set_limit(limit);
+            log_.line(Level::notice, std::string(syserror && limit == 600 ? 600 : 2048, 'x'), syserror);
+            const std::string line = written();
+            EXPECT_EQ(line.size(), std::min<std::size_t>(limit, 2048)) << limit;
+            EXPECT_TRUE(line.ends_with("x...\n"));
+        }
+    }
+}
+
+TEST_F(LogTest, gives_streams_its_limit_and_level)
+{
+    log_.set_limit(600);
+    LogStream plain = log_.stream(Level::warning, false);
+    plain.append(std::string(700, 'x'));
+    plain.finish();
+    EXPECT_EQ(written(), std::string(599, 'x') + "\n" + std::string(101, 'x') + "\n");
+    ASSERT_EQ(::ftruncate(file_.get(), 0), 0);
+    ASSERT_EQ(::lseek(file_.get(), 0, SEEK_SET), 0);
+    log_.set_threshold(Level::error);
+    LogStream decorated = log_.stream(Level::warning, true);
+    decorated.append("text");
+    decorated.finish();
+    EXPECT_EQ(written(), "text\"\n") << "php-fpm's: no prefix, no quote, but a closing one";
 }
 
 TEST_F(LogTest, sends_to_its_channel_instead_of_the_file)
@@ -142,6 +170,9 @@ TEST(LogDatagram, refuses_what_is_damaged_or_of_another_version)
     EXPECT_EQ(got.text, "");
     std::string other = good;
     other[0] = 2; // version
+    EXPECT_FALSE(LogDatagram::decode(other, got));
+    other = good;
+    other[1] = 3; // kind
     EXPECT_FALSE(LogDatagram::decode(other, got));
     for (const char level : {'\0', '\6', '\x7f', '\xff'}) {
         other = good;
