@@ -39,6 +39,7 @@ void Master::on_signals()
                 reopen_logs();
                 break;
             case SIGUSR2:
+            case SIGHUP: // Debian's patch 0021 of php-fpm
                 if (phase_ == Phase::running) {
                     log(Level::notice, "Reloading in progress ...");
                     reload();
