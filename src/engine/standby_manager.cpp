@@ -100,7 +100,7 @@ void Standby::maybe_go_to_sleep()
         return;
     }
     asleep_ = true;
-    leave_listeners();
+    leave_listeners(false);
     core_.host.send(Message::Kind::engine_idle, {});
 }
 

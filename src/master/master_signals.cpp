@@ -41,6 +41,7 @@ void Master::on_signals()
                 reopen_access_logs();
                 break;
             case SIGUSR2:
+            case SIGHUP: // Debian's patch 0021 of php-fpm
                 if (phase_ == Phase::running) {
                     log(Level::notice, "Reloading in progress ...");
                     reload();
@@ -112,8 +113,9 @@ void Master::await_end(const HostProcess& host)
 void Master::reload()
 {
     sockets_.export_all(); // the test opens what is not among them
-    if (const std::string why = test_binary(start_.arguments); !why.empty()) {
-        log(Level::error, "reload refused, the running configuration stays: %s", why.c_str());
+    const BinaryTest test = test_binary(start_.arguments);
+    if (!test.refusal.empty()) {
+        log(Level::error, "reload refused, the running configuration stays: %s", test.refusal.c_str());
         return;
     }
     notify_reloading();
@@ -133,6 +135,10 @@ void Master::reload()
                 ::kill(host.pid, SIGKILL); // has accepted nothing yet, and the next image starts another
                 continue;
             }
+            if (!test.takes_over) { // php-fpm accepts as soon as it runs, and would not know these children
+                host.channel.send(Message::Kind::drain, {drain_time(pool).count(), 1});
+                continue;
+            }
             host.channel.send(Message::Kind::reloading);
             state.hosts.push_back({pool.name, host.pid, host.channel.fd(), host.log_read,
                                    host.state == State::draining});
@@ -141,7 +147,7 @@ void Master::reload()
     if (saved_stderr_.valid()) {
         ::dup2(saved_stderr_.get(), STDERR_FILENO);
     }
-    execute(start_.arguments, state); // returns only if it failed
+    execute(start_.arguments, test.takes_over ? &state : nullptr); // returns only if it failed
     exit_code_ = kExitSoftware;
     begin_stop(SIGTERM);
 }
