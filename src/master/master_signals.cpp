@@ -128,7 +128,7 @@ void Master::reload()
             if (host.alive && !host.channel.valid()) { // about to end: the next image would not know who that was
                 await_end(host);
             }
-            if (!host.alive || !host.channel.valid()) {
+            if (!host.alive) {
                 continue;
             }
             if (host.state == State::starting && host.engines.empty()) {
@@ -141,7 +141,7 @@ void Master::reload()
             }
             host.channel.send(Message::Kind::reloading);
             state.hosts.push_back({pool.name, host.pid, host.channel.fd(), host.log_read,
-                                   host.state == State::draining});
+                                   host.state == State::draining || !host.channel.valid()});
         }
     }
     if (saved_stderr_.valid()) {
