@@ -86,7 +86,7 @@ typedef struct ftm_host {
     void (*traced)(void* request, const char* text, size_t size) FTM_NOEXCEPT;
     /* Ends the request for the client without an answer: the connection is closed. */
     void (*cut)(void* request) FTM_NOEXCEPT;
-    /* Not called for a request that was cut. 0: the request's line did not fit into the access log and was cut. */
+    /* Not called for a request that was cut. 0: its line did not fit into the access log and was cut. */
     int (*script_ended)(void* request, const ftm_script_end* end) FTM_NOEXCEPT;
     /* "PHP message: …" (error_log(), log_errors) for the pool's log; request may be NULL. */
     void (*php_message)(void* request, const char* message) FTM_NOEXCEPT;

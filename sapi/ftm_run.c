@@ -167,6 +167,23 @@ static void list_headers(ftm_script_end *end)
     }
 }
 
+/* For scoreboard and access log. */
+static void report_end(void *request, ftm_script_end *end)
+{
+    if (ftm_options->log_headers) {
+        list_headers(end);
+    }
+    int whole = ftm_callbacks->script_ended(request, end);
+    free((void *)end->headers);
+    if (!whole) {
+        zend_try
+        {
+            ftm_log(FTM_LOG_NOTICE, "the log buffer is full (1024). The access log request has been truncated.");
+        }
+        zend_end_try();
+    }
+}
+
 static void script_ended(void *request)
 {
     if (FTM_G(request_body_fd) >= 0) {
@@ -184,20 +201,8 @@ static void script_ended(void *request)
         .http_status = SG(sapi_headers).http_response_code,
         .peak_memory_bytes = zend_memory_peak_usage(true),
     };
-    int whole = 1;
     if (!FTM_G(terminated)) {
-        if (ftm_options->log_headers) {
-            list_headers(&end);
-        }
-        whole = ftm_callbacks->script_ended(request, &end);
-        free((void *)end.headers);
-    }
-    if (!whole) {
-        zend_try
-        {
-            ftm_log(FTM_LOG_NOTICE, "the log buffer is full (1024). The access log request has been truncated.");
-        }
-        zend_end_try();
+        report_end(request, &end);
     }
     if (SG(request_info).path_translated) {
         efree(SG(request_info).path_translated);

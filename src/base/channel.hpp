@@ -32,7 +32,7 @@ struct Message {
         claim,            // a new master image took this host over
         reloading,        // the master is about to exec
         stop,             // args: signal
-        reopen_access_log, // fds: the file
+        reopen_access_log,  // fds: the file
         start_engine,     // a client waits for an ondemand pool that has no engine
         // engine → host → master
         slow_trace,       // args: pid; text: backtrace for the slowlog

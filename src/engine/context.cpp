@@ -311,8 +311,7 @@ Job* Context::execute(Job* job)
         [[maybe_unused]] const ssize_t n = ::write(STDERR_FILENO, observe::kEndOfRequest.data(), observe::kEndOfRequest.size());
     }
     running_.store(0);
-    const std::int64_t ended_us = now_us();
-    last_active_us_.store(ended_us, std::memory_order_relaxed);
+    last_active_us_.store(now_us(), std::memory_order_relaxed);
     php::reset_context_environment();
     php::reset_context_locale();
     renew_ = result != php::RunResult::ok;

@@ -68,10 +68,10 @@ struct Settings {
     std::size_t output_spool_limit = std::size_t{1} << 30;  // bytes
     net::AllowedClients allowed_clients{};
     php::PoolScripts scripts{};
+    sched::RequestLimits limits{};
     PageHeaders page_headers{};
     std::shared_ptr<const observe::AccessLog> access_log;  // nullptr: none
     bool shows_cpu = false;      // there is a status page, which shows each context's CPU time
-    sched::RequestLimits limits;
 };
 
 class Core {

@@ -91,13 +91,6 @@ Settings settings_of(const config::Pool& pool, const EngineStart& start)
         settings.allowed_clients = allowed_clients(*pool.listen_allowed_clients);
     }
     settings.scripts.limit_extensions = split(pool.security_limit_extensions.value_or(".php .phar"), " \t");
-    settings.page_headers = start.page_headers;
-    settings.shows_cpu = pool.pm_status_path.has_value();
-    if (start.access_log >= 0) {
-        settings.access_log = std::make_shared<observe::AccessLog>(
-            start.access_log, pool.access_format.value_or(""), pool.access_suppress_path,
-            observe::AccessPool{pool.name, ::getpid(), start.master});
-    }
     const auto microseconds = [](std::chrono::seconds time) {
         return std::chrono::duration_cast<std::chrono::microseconds>(time).count();
     };
@@ -105,6 +98,13 @@ Settings settings_of(const config::Pool& pool, const EngineStart& start)
     settings.limits = {.terminate_us = microseconds(pool.request_terminate_timeout),
                        .slow_us = microseconds(pool.request_slowlog_timeout),
                        .track_finished = pool.request_terminate_timeout_track_finished};
+    settings.page_headers = start.page_headers;
+    settings.shows_cpu = pool.pm_status_path.has_value();
+    if (start.access_log >= 0) {
+        settings.access_log = std::make_shared<observe::AccessLog>(
+            start.access_log, pool.access_format.value_or(""), pool.access_suppress_path,
+            observe::AccessPool{pool.name, ::getpid(), start.master});
+    }
     return settings;
 }
 

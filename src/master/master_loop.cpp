@@ -46,9 +46,7 @@ void Master::loop_once()
             }
             if (waits_for_clients(pool, host)) {
                 for (const int listener : {pool.listener, pool.status_listener}) {
-                    if (listener >= 0) {
-                        add(listener, {.pool = &pool, .host = &host, .is_listener = true});
-                    }
+                    add(listener, {.pool = &pool, .host = &host, .is_listener = true}); // poll() passes over -1
                 }
             }
             for (auto& [pid, engine] : host.engines) {
@@ -82,7 +80,7 @@ void Master::loop_once()
     for (std::size_t i = 1; i < fds.size(); ++i) {
         if (fds[i].revents != 0 && sources[i].is_listener) {
             HostProcess& host = *sources[i].host;
-            host.asked = host.channel.send(Message::Kind::start_engine);
+            host.asked = host.asked || host.channel.send(Message::Kind::start_engine);
         } else if (fds[i].revents != 0 && sources[i].host != nullptr && sources[i].output == nullptr) {
             read_host(*sources[i].pool, *sources[i].host);
         }
