@@ -50,7 +50,7 @@ void ftm_print_modules(void)
 int ftm_print_information(void)
 {
     volatile int result = -1;
-    ftm_sapi_module.phpinfo_as_text = 1;
+    sapi_module.phpinfo_as_text = 1; /* the copy that start-up has made: ftm_sapi_module is read no more */
     zend_first_try
     {
         if (php_request_startup() == SUCCESS) {

@@ -74,7 +74,7 @@ void set_signals(Core& core)
     standby_event_for_quit = core.standby_event.get();
     struct sigaction action{};
     action.sa_handler = SIG_DFL;
-    for (const int signal : {SIGTERM, SIGINT, SIGUSR1, SIGUSR2, SIGCHLD}) {
+    for (const int signal : {SIGTERM, SIGINT, SIGUSR1, SIGUSR2, SIGHUP, SIGCHLD}) {
         ::sigaction(signal, &action, nullptr);
     }
     action.sa_handler = on_quit;

@@ -61,7 +61,7 @@ bool Master::initialize()
     }
     sigset_t handled;
     ::sigemptyset(&handled);
-    for (const int signal : {SIGTERM, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2, SIGCHLD}) {
+    for (const int signal : {SIGTERM, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2, SIGHUP, SIGCHLD}) {
         ::sigaddset(&handled, signal);
     }
     ::sigprocmask(SIG_BLOCK, &handled, nullptr);

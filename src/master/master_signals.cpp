@@ -40,6 +40,7 @@ void Master::on_signals()
                 reopen_access_logs();
                 break;
             case SIGUSR2:
+            case SIGHUP: // Debian's patch 0021 of php-fpm
                 if (phase_ == Phase::running) {
                     log(Level::notice, "Reloading in progress ...");
                     reload();

@@ -39,6 +39,15 @@ class Reload(DaemonTest):
         self.assertEqual(server.pid, pid, 'in the foreground the master keeps its pid')
         self.assertEqual(server.run('echo "after";').text, 'after')
 
+    def test_hangup_reloads_too(self):
+        """As in Debian's php-fpm, whose patch the stock binary has too."""
+        server = self.serve(settings=self.SETTINGS)
+        pid, since = server.pid, server.mark()
+        server.kill(signal.SIGHUP)
+        server.wait_for(r'NOTICE: Reloading in progress \.\.\.\n(.*\n)*.*NOTICE: ready to handle connections$', 15, since)
+        self.assertEqual(server.pid, pid)
+        self.assertEqual(server.run('echo "after";').text, 'after')
+
     def test_new_configuration_acts(self):
         server = self.serve([Pool(settings={'env[WHAT]': 'old'})], settings=self.SETTINGS)
         script = server.script('what.php', '<?php echo getenv("WHAT");')

@@ -182,6 +182,12 @@ class ExitCodes(unittest.TestCase):
             self.assertEqual(result.returncode, 0, option)
             self.assertRegex(result.stdout, r'^Usage: \S+ \[-n\]')
 
+    def test_information_is_text(self):
+        result = self.run_binary('-n', '-i')
+        self.assertEqual(result.returncode, 0)
+        self.assertTrue(result.stdout.startswith('phpinfo()\nPHP Version => '), result.stdout[:200])
+        self.assertNotIn('<td', result.stdout)
+
     def test_modules(self):
         result = self.run_binary('-n', '-m')
         self.assertEqual(result.returncode, 0)
