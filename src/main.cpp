@@ -181,7 +181,13 @@ int run(const config::CommandLine& line, std::vector<std::string> arguments)
         return kExitConfig;
     }
     if (line.test_level > 0) {
-        return reload_test && !master::can_listen(*configuration.config) ? kExitConfig : kExitOk;
+        if (reload_test) {
+            if (!master::can_listen(*configuration.config)) {
+                return kExitConfig;
+            }
+            std::fputs(master::kReloadTestAnswer, stderr);
+        }
+        return kExitOk;
     }
     for (const int fd : {STDIN_FILENO, STDOUT_FILENO}) {
         const UniqueFd null(::open("/dev/null", O_RDWR | O_CLOEXEC));

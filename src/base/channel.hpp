@@ -26,7 +26,7 @@ struct Message {
         give_up,          // to a wounded engine: its time is over, die as the fault wanted
         failed,           // text: why nothing can be started
         // master → host → engine
-        drain,            // args: deadline in ms, 1 = no successor; fds: hand-over socket
+        drain,            // args: deadline in ms, 1 = php-fpm follows and wants blocking sockets; fds: hand-over socket
         take_over,        // fds: hand-over socket to receive connections from
         reopen_logs,      // fds: the error_log, for descriptor 2
         claim,            // a new master image took this host over

@@ -84,7 +84,7 @@ void Standby::on_host_message(Message& message)
                 const std::lock_guard lock(core_.hand_over_mutex);
                 core_.successor = Channel(std::move(message.fds[0]));
             }
-            begin_drain(std::chrono::milliseconds(message.args[0]));
+            begin_drain(std::chrono::milliseconds(message.args[0]), message.args[1] != 0);
             break;
         }
         case Message::Kind::take_over:

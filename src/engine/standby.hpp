@@ -45,8 +45,8 @@ private:
     void add_predecessor(UniqueFd channel);
     void wait_for(Predecessor& predecessor);
     void on_connection(Message& message);
-    void begin_drain(std::chrono::milliseconds deadline);
-    void leave_listeners();
+    void begin_drain(std::chrono::milliseconds deadline, bool php_fpm_follows = false);
+    void leave_listeners(bool php_fpm_follows);
     void continue_drain();
     void maybe_finish();
     void resume_accepting();

@@ -64,12 +64,12 @@ void Standby::on_connection(Message& message)
     reader_.adopted(*session, whole.release());
 }
 
-void Standby::begin_drain(std::chrono::milliseconds deadline)
+void Standby::begin_drain(std::chrono::milliseconds deadline, bool php_fpm_follows)
 {
     if (core_.draining.exchange(true)) {
         return;
     }
-    leave_listeners();
+    leave_listeners(php_fpm_follows);
     drain_timer_.expires_after(deadline);
     drain_timer_.async_wait([this](const ErrorCode& error) {
         if (!error) {
@@ -85,18 +85,24 @@ void Standby::begin_drain(std::chrono::milliseconds deadline)
 }
 
 // RULES 6: out of the set first, then accept what had already been given to us.
-void Standby::leave_listeners()
+// A child of php-fpm ends when accept() finds nothing; its sockets must block. That flag is shared with everybody who has
+// the socket, so it goes when nobody here can be about to accept.
+void Standby::leave_listeners(bool php_fpm_follows)
 {
-    if (!core_.accepting.exchange(false)) {
-        return;
-    }
+    const bool accepting = core_.accepting.exchange(false);
     // The descriptor becomes another socket's in one step, for a context may be in accept(): a listener that the new
     // configuration has no more must not live on here, taking connections that nobody accepts.
     const UniqueFd nothing(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
     for (const Listener& listener : core_.listeners) {
-        core_.ready.remove(listener.fd.get());
-        if (nothing.valid()) {
-            ::dup3(nothing.get(), listener.fd.get(), O_CLOEXEC);
+        const UniqueFd shared(php_fpm_follows ? ::fcntl(listener.fd.get(), F_DUPFD_CLOEXEC, 3) : -1);
+        if (accepting) {
+            core_.ready.remove(listener.fd.get());
+            if (nothing.valid()) {
+                ::dup3(nothing.get(), listener.fd.get(), O_CLOEXEC);
+            }
+        }
+        if (shared.valid()) {
+            ::fcntl(shared.get(), F_SETFL, ::fcntl(shared.get(), F_GETFL) & ~O_NONBLOCK);
         }
     }
 }

@@ -35,7 +35,7 @@ void Host::on_master_message(Message& message)
     switch (message.kind) {
         case Message::Kind::drain:
             drain_all(std::chrono::milliseconds(message.args[0]),
-                      message.fds.empty() ? UniqueFd() : std::move(message.fds[0]));
+                      message.fds.empty() ? UniqueFd() : std::move(message.fds[0]), message.args[1] != 0);
             break;
         case Message::Kind::take_over:
             if (!message.fds.empty()) {
@@ -85,7 +85,7 @@ void Host::on_master_message(Message& message)
     }
 }
 
-void Host::drain_all(std::chrono::milliseconds deadline, UniqueFd successor)
+void Host::drain_all(std::chrono::milliseconds deadline, UniqueFd successor, bool php_fpm_follows)
 {
     if (draining_ && !successor.valid()) {
         return; // it is under way, and may have a successor
@@ -105,7 +105,7 @@ void Host::drain_all(std::chrono::milliseconds deadline, UniqueFd successor)
             engine.state = State::draining;
         }
         engine.deadline = Clock::now() + deadline + kKillAfterGiveUp;
-        if (!engine.channel.send(Message::Kind::drain, {deadline.count()}, {}, fds)) {
+        if (!engine.channel.send(Message::Kind::drain, {deadline.count(), php_fpm_follows ? 1 : 0}, {}, fds)) {
             engine.deadline = Clock::now();
         }
     }

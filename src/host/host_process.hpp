@@ -50,7 +50,7 @@ private:
     void on_opcache();
     void on_time();
     void watch_lock(EngineProcess& engine, Clock::time_point now);
-    void drain_all(std::chrono::milliseconds deadline, UniqueFd successor);
+    void drain_all(std::chrono::milliseconds deadline, UniqueFd successor, bool php_fpm_follows = false);
     void replace(EngineProcess& old);
     [[nodiscard]] int timeout_ms() const;
     [[nodiscard]] EngineProcess* find(pid_t pid);

@@ -47,7 +47,7 @@ void Host::on_time()
             engine.out_read.reset();
             engine.err_read.reset();
         }
-        drain_all(pool_.pm_drain_timeout, {});
+        drain_all(pool_.pm_drain_timeout, {}, true);
     }
     if (start_again_ && now >= *start_again_) {
         start_again_.reset();

@@ -102,8 +102,9 @@ void Master::escalate()
 void Master::reload()
 {
     sockets_.export_all(); // the test opens what is not among them
-    if (const std::string why = test_binary(start_.arguments); !why.empty()) {
-        log(Level::error, "reload refused, the running configuration stays: %s", why.c_str());
+    const BinaryTest test = test_binary(start_.arguments);
+    if (!test.refusal.empty()) {
+        log(Level::error, "reload refused, the running configuration stays: %s", test.refusal.c_str());
         return;
     }
     notify_reloading();
@@ -120,6 +121,10 @@ void Master::reload()
                 ::kill(host.pid, SIGKILL); // has accepted nothing yet, and the next image starts another
                 continue;
             }
+            if (!test.takes_over) { // php-fpm accepts as soon as it runs, and would not know these children
+                host.channel.send(Message::Kind::drain, {drain_time(pool).count(), 1});
+                continue;
+            }
             host.channel.send(Message::Kind::reloading);
             state.hosts.push_back({pool.name, host.pid, host.channel.fd(), host.log_read,
                                    host.state == State::draining});
@@ -128,7 +133,7 @@ void Master::reload()
     if (saved_stderr_.valid()) {
         ::dup2(saved_stderr_.get(), STDERR_FILENO);
     }
-    execute(start_.arguments, state); // returns only if it failed
+    execute(start_.arguments, test.takes_over ? &state : nullptr); // returns only if it failed
     exit_code_ = kExitSoftware;
     begin_stop(SIGTERM);
 }

@@ -67,11 +67,11 @@ std::string first_error(const std::string& output)
 
 }  // namespace
 
-std::string test_binary(const std::vector<std::string>& arguments)
+BinaryTest test_binary(const std::vector<std::string>& arguments)
 {
     int fds[2];
     if (::pipe2(fds, O_CLOEXEC) != 0) {
-        return std::string("no pipe: ") + std::strerror(errno);
+        return {std::string("no pipe: ") + std::strerror(errno)};
     }
     const UniqueFd read(fds[0]);
     UniqueFd write(fds[1]);
@@ -94,7 +94,7 @@ std::string test_binary(const std::vector<std::string>& arguments)
     ::posix_spawnattr_destroy(&attributes);
     write.reset();
     if (error != 0) {
-        return with_test[0] + ": " + std::strerror(error);
+        return {with_test[0] + ": " + std::strerror(error)};
     }
     const std::string output = read_output(read.get());
     int status = 0;
@@ -108,16 +108,21 @@ std::string test_binary(const std::vector<std::string>& arguments)
             }
         }
     }
-    return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? "" : first_error(output);
+    if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
+        return {first_error(output)};
+    }
+    return {{}, output.ends_with(kReloadTestAnswer)};
 }
 
-void execute(const std::vector<std::string>& arguments, const ReloadState& state)
+void execute(const std::vector<std::string>& arguments, const ReloadState* state)
 {
-    for (const InheritedHost& host : state.hosts) {
-        ::fcntl(host.channel, F_SETFD, 0);
-        ::fcntl(host.log_read, F_SETFD, 0);
+    if (state != nullptr) {
+        for (const InheritedHost& host : state->hosts) {
+            ::fcntl(host.channel, F_SETFD, 0);
+            ::fcntl(host.log_read, F_SETFD, 0);
+        }
+        ::setenv(kReloadVariable, encode(*state).c_str(), 1);
     }
-    ::setenv(kReloadVariable, encode(state).c_str(), 1);
     std::string shown;
     for (std::size_t i = 0; i < arguments.size() && i < kShownArguments; ++i) {
         shown += (i == 0 ? "\"" : ", \"") + arguments[i] + "\"";

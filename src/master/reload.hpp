@@ -8,10 +8,16 @@
 
 namespace ftm::master {
 
-// Runs `argv[0] … -t`. Empty: it accepts; otherwise its first error, or why it could not be asked.
-[[nodiscard]] std::string test_binary(const std::vector<std::string>& arguments);
+struct BinaryTest {
+    std::string refusal;     // empty: it accepts; otherwise its first error, or why it could not be asked
+    bool takes_over = false; // it is php-ftm, not php-fpm
+};
 
-// execvp() with what the next image needs in its environment. Returns only on failure, after logging it.
-void execute(const std::vector<std::string>& arguments, const ReloadState& state);
+// Runs `argv[0] … -t`.
+[[nodiscard]] BinaryTest test_binary(const std::vector<std::string>& arguments);
+
+// execvp() with what the next image needs in its environment; null: it is php-fpm and needs the sockets only. Returns
+// only on failure, after logging it.
+void execute(const std::vector<std::string>& arguments, const ReloadState* state);
 
 }  // namespace ftm::master

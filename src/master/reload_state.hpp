@@ -30,5 +30,7 @@ struct ReloadState {
 inline constexpr const char* kReloadVariable = "FTM_GENERATION";
 // Set while the binary on disk is asked whether it accepts the configuration: it then touches no log.
 inline constexpr const char* kReloadTestVariable = "FTM_RELOAD_TEST";
+// What it then says at last, if it is php-ftm and accepts: it will take the running hosts over.
+inline constexpr const char* kReloadTestAnswer = "php-ftm takes over\n";
 
 }  // namespace ftm::master

@@ -12,6 +12,27 @@ from ftm.server import Binary
 
 HELD = '<?php touch($_GET["f"]); for ($i = 0; $i < 6000 && !file_exists($_GET["go"]); $i++) { usleep(5000); clearstatcache(); } file_put_contents("php://stderr", "last words\n"); echo "whole";'
 
+# In the place of php-fpm: accepts its configuration, takes the sockets, answers each connection with a few bytes.
+FOLLOWER = r"""#!/usr/bin/env python3
+import os, signal, socket, sys, time
+if '-t' in sys.argv:
+    sys.exit(0)
+print('follower:', *(name for name in os.environ if name.startswith('FTM_')), file=sys.stderr, flush=True)
+signal.signal(signal.SIGQUIT, lambda *_: os._exit(0))
+signal.pthread_sigmask(signal.SIG_SETMASK, [])
+fd = int(os.environ['FPM_SOCKETS'].rpartition('=')[2])
+for _ in range(500):
+    if os.get_blocking(fd):
+        break
+    time.sleep(0.01)
+print('follower: sockets', 'block' if os.get_blocking(fd) else 'do not block', file=sys.stderr, flush=True)
+listener = socket.socket(fileno=fd)
+while True:
+    connection = listener.accept()[0]
+    connection.sendall(b'from the follower')
+    connection.close()
+"""
+
 
 class Generations(DaemonTest):
     def reload(self, server, count):
@@ -57,6 +78,30 @@ class Generations(DaemonTest):
         self.assertEqual(server.get(hello).text, 'hello')
         self.poll(lambda: len(server.workers()) == 1 and len(server.hosts()) == 1, 15, 'the old generation ended')
         self.assertNotIn('could not be taken over', server.log_text())
+
+    @ftm_only('php-fpm ends what still runs')
+    def test_php_fpm_follows(self):
+        """What is on disk at a reload is no php-ftm: it gets sockets that block, as php-fpm needs them, and no hosts."""
+        path = os.path.join(self.enterContext(TemporaryDirectory()), 'php-ftm')
+        shutil.copy(os.environ['FTM_BINARY'], path)
+        os.chmod(os.path.dirname(path), 0o755)
+        server = self.serve(binary=Binary(path))
+        running, release = self.held(server, 'one')
+        with server.connect() as idle:
+            self.assertEqual(idle.request(fcgi.script_params(server.script('hello.php', '<?php echo "hello";'))).text, 'hello')
+            with open(path + '.new', 'w') as file:
+                file.write(FOLLOWER)
+            os.chmod(path + '.new', 0o755)
+            os.rename(path + '.new', path)
+            server.kill(signal.SIGUSR2)
+            server.wait_for('follower: sockets block', 10)
+            self.assertTrue(idle.wait_closed(10), 'nobody reads it any more')
+        with server.connect() as late:
+            self.assertEqual(late.sock.recv(100), b'from the follower')
+        release()
+        self.assertEqual(running.read_response().text, 'whole', 'what has begun is finished')
+        self.poll(lambda: not server.workers() and not server.hosts(), 15, 'the old generation ended')
+        self.assertNotIn('FTM_GENERATION', server.log_text())
 
     @ftm_only('php-fpm ends what still runs')
     def test_two_reloads_while_a_request_runs(self):
