@@ -1,0 +1,164 @@
+"""Each front's answers before php-ftm are those before php-fpm, at the same addresses."""
+
+import hashlib
+import http.client
+import os
+import shutil
+import tempfile
+import threading
+import unittest
+
+from fronts import SETUPS
+from ftm.proc import poll
+from ftm.server import Binary, Pool, Server, free_port
+from table import PAGES, ROWS
+
+UNEQUAL = {'date'}                      # response headers that differ from request to request
+
+
+class Answer:
+    def __init__(self, response, body, racy):
+        self.status, self.reason = response.status, response.reason
+        self.headers = sorted((k.lower(), v) for k, v in response.getheaders() if k.lower() not in UNEQUAL and k.lower() not in racy)
+        self.body = body
+
+    def differs(self, other):
+        for name in ('status', 'reason', 'headers', 'body'):
+            a, b = getattr(self, name), getattr(other, name)
+            if a != b:
+                if name == 'body' and a.count(b'\n') == b.count(b'\n'):
+                    pairs = [(x, y) for x, y in zip(a.split(b'\n'), b.split(b'\n')) if x != y]
+                    return f'{name}: {pairs[:5]}'
+                return f'{name}: {a[:600]!r} != {b[:600]!r}'
+        return None
+
+
+def ask(port, row):
+    connection = http.client.HTTPConnection('127.0.0.1', port, timeout=30)
+    try:
+        chunked = isinstance(row.body, list)
+        connection.request(row.method, row.path, iter(row.body) if chunked else row.body, {'User-Agent': 'ftm-test', **row.headers}, encode_chunked=chunked)
+        response = connection.getresponse()
+        return Answer(response, response.read(), row.racy)
+    except (OSError, http.client.HTTPException) as error:
+        raise AssertionError(f'{row.name}: {error!r}') from error
+    finally:
+        connection.close()
+
+
+def connections(port):
+    """TCP connections to the FastCGI port: how many are established, and how many were closed by the server."""
+    counts = {'01': 0, '06': 0}
+    with open('/proc/net/tcp') as file:
+        for line in file.readlines()[1:]:
+            fields = line.split()
+            if int(fields[1].rpartition(':')[2], 16) == port and fields[3] in counts:
+                counts[fields[3]] += 1
+    return counts['01'], counts['06']
+
+
+class Fronts(unittest.TestCase):
+    """One test per setup is added below."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.root = tempfile.mkdtemp(prefix='ftm-fronts-', dir='/tmp')
+        os.chmod(cls.root, 0o755)
+        cls.docroot = os.path.join(cls.root, 'www')
+        for name, text in PAGES.items():
+            path = os.path.join(cls.docroot, name)
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            with open(path, 'w') as file:
+                file.write(text)
+        cls.addresses = {'unix': os.path.join(cls.root, 'php.sock'), 'tcp': ('127.0.0.1', free_port())}
+
+    @classmethod
+    def tearDownClass(cls):
+        shutil.rmtree(cls.root, ignore_errors=True)
+
+    def server(self, path):
+        def pool(transport):
+            address = self.addresses[transport]
+            return Pool(transport, listen=address if transport == 'unix' else '%s:%d' % address, children=8,
+                        settings={'pm.status_path': '/status', 'ping.path': '/ping', 'security.limit_extensions': '.php'})
+        tmp = os.path.join(self.root, 'tmp')
+        os.makedirs(tmp, exist_ok=True)
+        os.chmod(tmp, 0o1777)
+        return Server([pool('unix'), pool('tcp')], binary=Binary(path), docroot=self.docroot, ini={'sys_temp_dir': tmp, 'upload_tmp_dir': tmp, 'session.save_path': tmp})
+
+    def through(self, setup, binary, port):
+        """All rows through a front that is started before this binary; {row: answer}."""
+        address = self.addresses[setup.transport]
+        with self.server(binary), setup.make(setup, address, self.docroot, port) as front:
+            without = setup.misses | (set(setup.stock_fails) if binary == os.environ['FTM_STOCK'] else set())
+            try:
+                answers = {row.name: ask(front.port, row) for row in ROWS if row.needs not in without}
+            except AssertionError as error:
+                raise AssertionError(f'{setup} before {binary}: {error}\n{front.log()[-1500:]}') from error
+            problems = self.many(front.port)
+            self.assertEqual(problems, [], f'{setup} before {binary}: {front.log()[-1500:]}')
+            if setup.transport == 'tcp':
+                self.reuse(setup, front.port, binary)
+            return answers
+
+    def many(self, port):
+        """Four visitors at once, 25 requests each on one connection to the front."""
+        problems = []
+
+        def visit(number):
+            connection = http.client.HTTPConnection('127.0.0.1', port, timeout=30)
+            try:
+                for i in range(25):
+                    connection.request('GET', f'/page.php?q={number}-{i}', headers={'User-Agent': 'ftm-test'})
+                    response = connection.getresponse()
+                    body = response.read()
+                    if response.status != 200 or body != f'<p>page {number}-{i}</p>\n'.encode():
+                        problems.append((number, i, response.status, body[:100]))
+            except (OSError, http.client.HTTPException) as error:
+                problems.append((number, repr(error)))
+            finally:
+                connection.close()
+        threads = [threading.Thread(target=visit, args=(n,)) for n in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(60)
+        return problems
+
+    def reuse(self, setup, port, binary):
+        """A front that keeps connections uses one again: php-ftm must not close it, and never keeps one unasked."""
+        fastcgi = self.addresses['tcp'][1]
+        row = ROWS[0]
+        ask(port, row)
+        kept, closed = connections(fastcgi)
+        for _ in range(10):
+            ask(port, row)
+        if setup.keeps:
+            self.assertGreaterEqual(kept, 1, f'{setup} before {binary} keeps its connections')
+            self.assertEqual(connections(fastcgi)[1], closed, f'{setup} before {binary}: none was closed')
+        else:
+            poll(lambda: connections(fastcgi)[0] == 0, 5, f'{setup} before {binary}: every connection is closed')
+
+    def check(self, setup):
+        if not setup.make.installed():
+            self.skipTest(f'this release has no {setup.make.binary}')
+        port = free_port()
+        stock = self.through(setup, os.environ['FTM_STOCK'], port)
+        ours = self.through(setup, os.environ['FTM_BINARY'], port)
+        for row in ROWS:
+            if row.needs in setup.misses:
+                continue
+            with self.subTest(row=row.name):
+                if row.needs in setup.stock_fails:
+                    whole = b''.join(row.body) if setup.stock_fails[row.needs] == 'whole' else b''
+                    self.assertEqual(ours[row.name].body, b'["POST",[],%d,"%s"]' % (len(whole), hashlib.sha1(whole).hexdigest().encode()))
+                    continue
+                if row.status is not None:
+                    self.assertEqual(stock[row.name].status, row.status, f'stock: {stock[row.name].body[:300]!r}')
+                self.assertIsNone(ours[row.name].differs(stock[row.name]))
+
+
+for _setup in SETUPS:
+    def _test(self, setup=_setup):
+        self.check(setup)
+    setattr(Fronts, 'test_' + _setup.name.replace('-', '_'), _test)
