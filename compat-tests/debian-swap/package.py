@@ -2,7 +2,7 @@
 
 import os
 import re
-import shutil
+import shlex
 import subprocess
 import time
 
@@ -51,13 +51,22 @@ def same_version():
     return run(FTM, '-n', '-v').stdout.startswith(f'PHP {VERSION}.')
 
 
+def readme_commands(first):
+    """The block of README.md that begins so, for this version, without its last line, the reload."""
+    with open(os.path.join(PROJECT, 'README.md')) as file:
+        block = re.search(rf'^    {first}.*\n(?:    .*\n)*', file.read(), re.M)
+    if not block:
+        raise AssertionError(f'README.md has no block that begins with `{first}`')
+    *lines, reload = block.group(0).replace('/path/to/php-ftm', FTM).replace('php-fpm8.4', f'php-fpm{VERSION}').replace('php8.4-fpm', NAME).splitlines()
+    if reload.strip() != f'systemctl reload {NAME}':
+        raise AssertionError(f'README.md ends the block with {reload}')
+    return [shlex.split(line) for line in lines]
+
+
 def divert():
-    """As a package that replaces the binary would do it."""
-    run('dpkg-divert', '--local', '--rename', '--divert', BINARY + '.debian', '--add', BINARY)
-    # A rename, as dpkg installs files: the running binary is not written to.
-    shutil.copy(FTM, BINARY + '.new')
-    os.rename(BINARY + '.new', BINARY)
-    say(f'{BINARY} is php-ftm')
+    """php-ftm in the place of the binary, as README.md says."""
+    for command in readme_commands('dpkg-divert'):
+        run(*command)
 
 
 def diverted():
@@ -66,9 +75,8 @@ def diverted():
 
 def undivert():
     if diverted():
-        os.unlink(BINARY)
-        run('dpkg-divert', '--local', '--rename', '--remove', BINARY)
-        say(f'{BINARY} is Debian\'s again')
+        for command in readme_commands('rm '):
+            run(*command)
 
 
 def unchanged():

@@ -45,6 +45,7 @@ PAGES = {
     'missing-class.php': '<?php echo "before"; new NoSuchClass;',
     'complain.php': '<?php file_put_contents("php://stderr", "complaint " . $_GET["n"] . "\n"); echo "complained";',
     'slow.php': '<?php touch($_GET["flag"]); $until = microtime(true) + $_GET["s"]; while (microtime(true) < $until) { usleep(10000); } echo "slow ", $_GET["s"];',
+    'authorization.php': '<?php echo $_SERVER["HTTP_AUTHORIZATION"] ?? "none";',
     'pid.php': '<?php echo getmypid();',
     'facts.php': '''<?php
         $user = posix_getpwuid(posix_geteuid());

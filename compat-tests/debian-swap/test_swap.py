@@ -11,9 +11,10 @@ import unittest
 
 import package
 from ftm import proc
+from ftm.http import Browser
 from ftm.proc import poll
 from package import run, say
-from site_walk import Site, Visitors, www_data
+from site_walk import PAGES, Site, Visitors, www_data
 from unit import Unit
 
 NO_SOCKET = re.compile(r'connect\(\) to unix:\S+ failed')
@@ -364,7 +365,43 @@ class SwapTest(unittest.TestCase):
                     os.kill(s.pid, signal.SIGKILL)
             self.unit.reap()
 
-    def test_m_swapped_back(self):
+    def test_m_apache_configuration_of_the_package(self):
+        """conf-available of the package, enabled as its postinst suggests, in Debian's Apache."""
+        run('a2enmod', '--quiet', 'proxy_fcgi', 'setenvif')
+        run('a2enconf', '--quiet', package.NAME)
+        for name, text in PAGES.items():
+            with open('/var/www/html/' + name, 'w') as file:
+                file.write(text)
+        for name in ('source.phps', '.php'):
+            with open('/var/www/html/' + name, 'w') as file:
+                file.write('<?php echo "secret";')
+        self.name_the_places()
+        seen = {}
+        apache = subprocess.Popen(['apache2ctl', '-D', 'FOREGROUND'], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+        try:
+            for ftm in (False, True):
+                if ftm:
+                    package.divert()
+                self.start(ftm)
+                browser = Browser('127.0.0.1', 80)
+
+                def ask(path, **headers):
+                    try:
+                        return browser.get(path, **headers)
+                    except OSError:
+                        return None
+                poll(lambda: ask('/path.php'), 10, 'Apache answers')
+                seen[ftm] = [(a.status, a.body) for a in (ask('/path.php'), ask('/path.php/extra?x=y'), ask('/form.php?a=b'), browser.post('/form.php', {'a': 'b'}), ask('/source.phps'), ask('/.php'),
+                                                          ask('/none.php'), ask('/authorization.php', Authorization='Bearer token'))]
+                self.stop()
+        finally:
+            os.killpg(apache.pid, signal.SIGTERM)
+            apache.wait(10)
+        self.assertEqual(seen[True], seen[False])
+        self.assertEqual([status for status, _ in seen[True]], [200, 200, 200, 200, 403, 403, 404, 200])
+        self.assertEqual(seen[True][-1][1], b'Bearer token')
+
+    def test_z_swapped_back(self):
         """After all of it: Debian's binary, no diversion, no changed file."""
         self.assertFalse(package.diverted())
         self.assertEqual(package.unchanged(), '')
