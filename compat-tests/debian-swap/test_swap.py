@@ -295,6 +295,20 @@ class SwapTest(unittest.TestCase):
         self.assertEqual(results[True][1].splitlines()[-2:], results[False][1].splitlines()[-2:])
         self.assertNotRegex(results[True][1], 'WARNING|ERROR|ALERT')
 
+    def test_i_the_master_is_killed_and_systemd_starts_it_again(self):
+        """Restart=on-failure of Debian 13's unit; the socket and the pid file of the dead one are no obstacle."""
+        self.name_the_places()
+        for ftm in (False, True):
+            if ftm:
+                package.divert()
+            self.start(ftm)
+            self.assertEqual(self.site.browser().get('/').status, 200)
+            os.kill(self.unit.main, signal.SIGKILL)
+            self.assertEqual(self.unit.main_process_died(), -signal.SIGKILL)
+            self.start(ftm)
+            self.assertEqual(self.site.browser().get('/').status, 200)
+            self.stop()
+
     def test_j_socket_helper(self):
         """ExecStartPost registers /run/php/php-fpm.sock: READY must come after the socket is there."""
         self.name_the_places()

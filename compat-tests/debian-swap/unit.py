@@ -74,7 +74,7 @@ class Unit:
         self.unit = self.directives()
         if self.unit.get('Type') != 'notify':
             raise UnitFailed(f'{self.name} is of type {self.unit.get("Type")}: this knows notify only')
-        unknown = set(self.unit) - LISTS - {'Type'}
+        unknown = set(self.unit) - LISTS - {'Type', 'Restart'}
         if unknown:
             raise UnitFailed(f'{self.name} has directives that are not followed here: {", ".join(sorted(unknown))}')
         proc.become_subreaper()
@@ -218,6 +218,20 @@ class Unit:
         self._run_all('ExecStopPost')
         if code != 0 and not (code is not None and code < 0 and signal.Signals(-code) in GOOD_SIGNALS):
             raise UnitFailed(f'{self.name}: main process ended with {code}')
+        return code
+
+    def main_process_died(self, timeout=10):
+        """What follows when the main process is gone unasked: the others are ended, then, with Restart=, all begins anew."""
+        poll(self._gone, timeout, 'the main process ended')
+        code = self.process.returncode
+        self.say(f'main process ended with {code}, SIGTERM to {len(self.processes())} others')
+        for pid in self.processes():
+            self._signal(pid, signal.SIGTERM)
+        try:
+            poll(lambda: not self.processes(), timeout, lambda: f'left: {self.titles()}')
+        finally:
+            self.kill()
+        self._run_all('ExecStopPost')
         return code
 
     def kill(self):
