@@ -122,6 +122,7 @@ Job* Reader::read(Session& session, std::uint32_t flags)
         }
         const ssize_t n = ::recv(session.fd.get(), buffer_->data(), buffer_->size(), MSG_DONTWAIT);
         if (n > 0) {
+            session.asked = true;
             const After after = consume(session, {buffer_->data(), static_cast<std::size_t>(n)}, whole);
             if (after == After::close) {
                 return closed(session, whole);

@@ -90,6 +90,7 @@ Session* Reader::open(int fd, std::uint32_t listener)
     }
     session->fd.reset(net::move_out_of_select_range(fd));
     session->listener = listener;
+    session->asked = false;
     return session;
 }
 

@@ -2,6 +2,7 @@
 #include "engine/reader.hpp"
 
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include "engine/hand_over.hpp"
@@ -76,6 +77,7 @@ void Reader::refuse(Job* job, int status, std::string_view reason)
 
 void Reader::adopted(Session& session, Job* whole)
 {
+    session.asked = true;
     ensure_registered(session);
     // The job only after the right is given back: from then on its context may end the connection at any time.
     Job* more = read(session, 0);
@@ -89,7 +91,10 @@ Job* Reader::leave(Session& session, bool to_successor)
     if (to_successor && hand_over(session)) {
         return nullptr;
     }
-    const bool receiving = session.building != nullptr || !session.pending.empty();
+    int unread = 0;
+    ::ioctl(session.fd.get(), FIONREAD, &unread);
+    // A connection that was opened a moment ago is here because its request is on the way (php-fpm's child reads it).
+    const bool receiving = !session.asked || !session.machine.idle() || session.building != nullptr || !session.pending.empty() || unread > 0;
     if (!to_successor && !receiving && !session.output.pending()) {
         close(session);
         return nullptr;

@@ -53,6 +53,7 @@ struct Session {
     // holder of the read right
     UniqueFd fd;
     std::uint32_t listener = 0;
+    bool asked = false;              // has sent something; one that has not yet may be about to
     fcgi::ConnectionMachine machine;
     std::string pending;             // bytes behind a blocked BEGIN (RULES 9)
     std::unique_ptr<Job> building;   // the request whose records are arriving

@@ -87,7 +87,7 @@ class Generations(DaemonTest):
         os.chmod(os.path.dirname(path), 0o755)
         server = self.serve(binary=Binary(path))
         running, release = self.held(server, 'one')
-        with server.connect() as idle:
+        with server.connect() as idle, server.connect() as fresh:
             self.assertEqual(idle.request(fcgi.script_params(server.script('hello.php', '<?php echo "hello";'))).text, 'hello')
             with open(path + '.new', 'w') as file:
                 file.write(FOLLOWER)
@@ -96,6 +96,8 @@ class Generations(DaemonTest):
             server.kill(signal.SIGUSR2)
             server.wait_for('follower: sockets block', 10)
             self.assertTrue(idle.wait_closed(10), 'nobody reads it any more')
+            answer = fresh.request(fcgi.script_params(os.path.join(server.docroot, 'hello.php')), keep=False)
+            self.assertEqual(answer.text, 'hello', 'accepted before: its request was on the way')
         with server.connect() as late:
             self.assertEqual(late.sock.recv(100), b'from the follower')
         release()

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import unittest
 
-from ftm import proc
+from ftm import fcgi, proc
 from ftm.case import IS_ROOT, DaemonTest, Pool, Server, ftm_only, needs_module, root_only, sanitizer_threads, stock_only
 from ftm.server import StartError, binary, is_socket
 
@@ -141,6 +141,21 @@ class Stop(DaemonTest):
             self.poll(lambda: os.path.exists(flag))
             os.kill(server.pid, signal.SIGQUIT)
             self.assertEqual(server.wait_ended(timeout=8), 0)
+
+    def test_quit_waits_for_the_request_of_a_new_connection(self):
+        server = self.serve(settings={'process_control_timeout': '10'})
+        hello = server.script('hello.php', '<?php echo "hello";')
+
+        def sockets():
+            return sum(what.startswith('socket:') for pid in server.workers() for what in proc.descriptors(pid).values())
+        before = self.poll(sockets)
+        with server.connect() as connection:
+            self.poll(lambda: sockets() > before, what='accepted')
+            server.kill(signal.SIGQUIT)
+            server.wait_for('Finishing ...')
+            self.assertFalse(connection.readable(0.3), 'not closed')
+            self.assertEqual(connection.request(fcgi.script_params(hello), keep=False).text, 'hello')
+        server.wait_ended()
 
     def test_quit_with_idle_kept_connections(self):
         server = self.serve(settings={'process_control_timeout': '5'})
