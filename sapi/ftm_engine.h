@@ -44,8 +44,10 @@ typedef struct ftm_request_info {
 } ftm_request_info;
 
 typedef enum ftm_run_result {
-    FTM_RUN_OK,      /* ended by itself: return, exit, fatal error; the context is clean */
-    FTM_RUN_POISONED /* a bailout escaped from request startup or shutdown: end this thread, start another */
+    FTM_RUN_OK,         /* ended by itself: return, exit, fatal error; the context is clean */
+    FTM_RUN_POISONED,   /* a bailout escaped from request startup or shutdown: end this thread, start another */
+    FTM_RUN_TERMINATED  /* interrupted because its time was over. Persistent connections may be in the middle of
+                           something: end this thread, start another, as php-fpm starts another child */
 } ftm_run_result;
 
 typedef struct ftm_ini_settings {
@@ -79,8 +81,18 @@ int ftm_print_information(void) FTM_NOEXCEPT;
 /* Engine, right after fork and after chroot/chdir, before any context exists. */
 void ftm_php_after_fork(void) FTM_NOEXCEPT;
 
+/* What other threads may reach of a context. Filled by ftm_thread_attach(), valid until ftm_thread_detach(). */
+typedef struct ftm_thread_handle {
+    void* vm_interrupt; /* zend_atomic_bool* */
+    const void* const* current_execute_data;
+    const char* const* path_translated;
+} ftm_thread_handle;
+
+/* Any thread, while the context is attached: its VM calls ftm_host.interrupted() at its next chance. */
+void ftm_thread_interrupt(const ftm_thread_handle* handle) FTM_NOEXCEPT;
+
 /* Context thread: before its first and after its last request. 0 = ok. */
-int ftm_thread_attach(void) FTM_NOEXCEPT;
+int ftm_thread_attach(ftm_thread_handle* handle) FTM_NOEXCEPT;
 void ftm_thread_detach(void) FTM_NOEXCEPT;
 void ftm_thread_settings(ftm_ini_settings* out) FTM_NOEXCEPT;
 void ftm_thread_body_settings(ftm_body_settings* out) FTM_NOEXCEPT;

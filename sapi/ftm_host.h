@@ -41,6 +41,10 @@ typedef struct ftm_script_end {
     size_t header_count;
 } ftm_script_end;
 
+/* Why a context's VM was interrupted, as bits. */
+#define FTM_INTERRUPT_END 1u   /* request_terminate_timeout */
+#define FTM_INTERRUPT_TRACE 2u /* request_slowlog_timeout */
+
 /* fpm_get_status(). Strings live as long as the struct. */
 typedef struct ftm_pool_status {
     char name[32];
@@ -75,7 +79,11 @@ typedef struct ftm_host {
                       size_t* value_size) FTM_NOEXCEPT;
     int (*extension_allowed)(void* request, const char* path) FTM_NOEXCEPT;
     void (*stage)(void* request, ftm_stage stage) FTM_NOEXCEPT;
-    /* 0: the request's line did not fit into the access log and was cut. */
+    /* FTM_INTERRUPT_… of the running request. */
+    unsigned (*interrupted)(void* request) FTM_NOEXCEPT;
+    /* Ends the request for the client without an answer: the connection is closed. */
+    void (*cut)(void* request) FTM_NOEXCEPT;
+    /* Not called for a request that was cut. 0: its line did not fit into the access log and was cut. */
     int (*script_ended)(void* request, const ftm_script_end* end) FTM_NOEXCEPT;
     /* "PHP message: …" (error_log(), log_errors) for the pool's log; request may be NULL. */
     void (*php_message)(void* request, const char* message) FTM_NOEXCEPT;

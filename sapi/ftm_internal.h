@@ -28,6 +28,7 @@ ZEND_BEGIN_MODULE_GLOBALS(ftm)
     char *error_header;
     char *fpm_config;
     bool logging_request_started; /* a STDERR message was already sent in this request: the next one is joined by "; " */
+    bool terminated;              /* request_terminate_timeout has ended the script */
     int request_body_fd;          /* REQUEST_BODY_FILE, -1 unopened, -2 outside of a request */
     HashTable user_config_cache;  /* .user.ini per directory */
 ZEND_END_MODULE_GLOBALS(ftm)
@@ -55,6 +56,11 @@ void ftm_user_ini_init(HashTable *cache);
 /* ftm_ini.c */
 void ftm_apply_pool_values(void);
 void ftm_apply_request_values(const char *value, const char *admin_value);
+
+/* ftm_interrupt.c */
+void ftm_interrupt_startup(void);
+void ftm_thread_handle_init(ftm_thread_handle *handle);
+void ftm_end_terminated(void);
 
 /* ftm_status.c */
 PHP_FUNCTION(fpm_get_status);

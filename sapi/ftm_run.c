@@ -6,11 +6,12 @@
 
 #include "zend_virtual_cwd.h"
 
-int ftm_thread_attach(void)
+int ftm_thread_attach(ftm_thread_handle *handle)
 {
     volatile int result = -1;
     (void)ts_resource(0);
     ZEND_TSRMLS_CACHE_UPDATE();
+    ftm_thread_handle_init(handle);
     SG(options) |= SAPI_OPTION_NO_CHDIR; /* see enter_directory_of() */
     zend_first_try
     {
@@ -52,6 +53,7 @@ static void prepare(const ftm_request_info *info)
     SG(request_info).argc = 0;
     SG(request_info).argv = NULL;
     FTM_G(logging_request_started) = false;
+    FTM_G(terminated) = false;
     FTM_G(request_body_fd) = -1;
     if (info->path_translated || info->request_uri) {
         php_handle_auth_data(info->authorization);
@@ -165,6 +167,23 @@ static void list_headers(ftm_script_end *end)
     }
 }
 
+/* For scoreboard and access log. */
+static void report_end(void *request, ftm_script_end *end)
+{
+    if (ftm_options->log_headers) {
+        list_headers(end);
+    }
+    int whole = ftm_callbacks->script_ended(request, end);
+    free((void *)end->headers);
+    if (!whole) {
+        zend_try
+        {
+            ftm_log(FTM_LOG_NOTICE, "the log buffer is full (1024). The access log request has been truncated.");
+        }
+        zend_end_try();
+    }
+}
+
 static void script_ended(void *request)
 {
     if (FTM_G(request_body_fd) >= 0) {
@@ -182,17 +201,8 @@ static void script_ended(void *request)
         .http_status = SG(sapi_headers).http_response_code,
         .peak_memory_bytes = zend_memory_peak_usage(true),
     };
-    if (ftm_options->log_headers) {
-        list_headers(&end);
-    }
-    int whole = ftm_callbacks->script_ended(request, &end);
-    free((void *)end.headers);
-    if (!whole) {
-        zend_try
-        {
-            ftm_log(FTM_LOG_NOTICE, "the log buffer is full (1024). The access log request has been truncated.");
-        }
-        zend_end_try();
+    if (!FTM_G(terminated)) {
+        report_end(request, &end);
     }
     if (SG(request_info).path_translated) {
         efree(SG(request_info).path_translated);
@@ -221,6 +231,9 @@ ftm_run_result ftm_run_request(void *request, const ftm_request_info *info)
     }
     zend_end_try();
 
+    if (FTM_G(terminated)) {
+        ftm_end_terminated();
+    }
     zend_first_try
     {
         php_request_shutdown(NULL);
@@ -231,5 +244,5 @@ ftm_run_result ftm_run_request(void *request, const ftm_request_info *info)
     }
     zend_end_try();
     SG(server_context) = NULL;
-    return result;
+    return FTM_G(terminated) && result == FTM_RUN_OK ? FTM_RUN_TERMINATED : result;
 }

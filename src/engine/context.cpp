@@ -13,6 +13,7 @@
 
 #include "base/check.hpp"
 #include "engine/clock.hpp"
+#include "engine/thread_interrupt.hpp"
 #include "ftm_engine.h"
 #include "observe/log.hpp"
 #include "observe/pool_status.hpp"
@@ -45,7 +46,7 @@ std::mutex attach_mutex;  // thread start-up of libphp's modules, one at a time
 }  // namespace
 
 Context::Context(Core& core, unsigned number)
-    : core_(core), number_(number), reader_(core, number + 1), responder_(core, reader_, number + 1)
+    : core_(core), number_(number), reader_(core, number + 1), responder_(core, reader_, watch_, number + 1)
 {
 }
 
@@ -81,14 +82,17 @@ void Context::run()
     php::enter_context(static_cast<int>(number_));
     {
         const std::lock_guard lock(attach_mutex);
-        FTM_CHECK(ftm_thread_attach() == 0);
+        const std::lock_guard handle_lock(handle_mutex_);
+        FTM_CHECK(ftm_thread_attach(&handle_) == 0);
+        tid_ = ::gettid();
         if (!core_.body_policy_known) { // before any context accepts, and for all of them
             core_.body_policy = php::body_policy_of_context();
             core_.body_policy_known = true;
         }
     }
+    make_interruptible(&watch_);
     served_ = 0;
-    poisoned_ = false;
+    renew_ = false;
     has_run_ = false;
     slot_ = core_.board.acquire();
     reader_.set_slot(slot_);
@@ -104,7 +108,7 @@ void Context::run()
         if (core_.wounded.load(std::memory_order_relaxed)) {
             break;
         }
-        renew = poisoned_ || (max_requests != 0 && served_ >= max_requests);
+        renew = renew_ || (max_requests != 0 && served_ >= max_requests);
         if (renew) {
             reader_.queue(job);
             break;
@@ -126,6 +130,11 @@ void Context::run()
     }
     {
         const std::lock_guard lock(attach_mutex);
+        {
+            const std::lock_guard handle_lock(handle_mutex_);
+            tid_ = 0;
+        }
+        make_interruptible(nullptr);
         ftm_thread_detach();
     }
     if (slot_ != nullptr) {
@@ -231,6 +240,17 @@ void Context::measure_cpu()
                                  std::memory_order_relaxed);
 }
 
+void Context::interrupt(bool system_calls) noexcept
+{
+    const std::lock_guard lock(handle_mutex_);
+    if (tid_ != 0) {
+        ftm_thread_interrupt(&handle_);
+        if (system_calls) {
+            interrupt_thread(tid_);
+        }
+    }
+}
+
 // Threads that never sleep use up their time slice in the middle of a request (DESIGN 3).
 void Context::yield_if_due()
 {
@@ -251,7 +271,10 @@ Job* Context::execute(Job* job)
         reader_.recycle(job);
         return responder_.release_session();
     }
-    since_us_.store(now_us(), std::memory_order_relaxed);
+    const std::int64_t began_us = now_us();
+    since_us_.store(began_us, std::memory_order_relaxed);
+    watch_.begin(began_us);
+    begin_interruptible();
     running_.store((std::uint64_t{session.read_right.generation()} << 32) | (session.index + 1));
     const php::ResolvedScript script = php::resolve_on_context(job->request);
     describe(*job, script);
@@ -261,8 +284,8 @@ Job* Context::execute(Job* job)
     running_.store(0);
     php::reset_context_environment();
     php::reset_context_locale();
-    poisoned_ = result == php::RunResult::poisoned;
-    if (poisoned_) {
+    renew_ = result != php::RunResult::ok;
+    if (result == php::RunResult::poisoned) {
         observe::log(observe::Level::warning,
                      "[pool %s] child %d, script '%s' left PHP in a state that cannot be used again: context %u starts anew",
                      core_.settings.pool->name.c_str(), ::getpid(),
@@ -278,6 +301,7 @@ Job* Context::execute(Job* job)
     }
     reader_.recycle(job);
     Job* next = responder_.release_session();
+    watch_.end();
     yield_if_due();
     if (next != nullptr && core_.idle.queued() != 0) { // others have waited longer
         reader_.queue(next);

@@ -6,11 +6,14 @@
 
 #include <atomic>
 #include <cstdint>
+#include <mutex>
 
 #include "engine/core.hpp"
 #include "engine/crash_handler.hpp"
 #include "engine/fcgi_responder.hpp"
 #include "engine/reader.hpp"
+#include "engine/request_watch.hpp"
+#include "ftm_engine.h"
 
 namespace ftm::engine {
 
@@ -29,6 +32,9 @@ public:
     [[nodiscard]] bool attached() const noexcept { return attached_.load(); }
     [[nodiscard]] unsigned number() const noexcept { return number_; }
     [[nodiscard]] observe::Slot* slot() noexcept { return slot_; }
+    [[nodiscard]] RequestWatch& watch() noexcept { return watch_; }
+    // Standby thread: its VM and, by a signal, the system call it may sit in shall notice what the watch wants.
+    void interrupt(bool system_calls) noexcept;
 
 private:
     static constexpr std::int64_t kCpuUnknown = -1;
@@ -45,15 +51,19 @@ private:
     Core& core_;
     const unsigned number_;
     Reader reader_;
+    RequestWatch watch_;
     FcgiResponder responder_;
     CrashReport crash_;
     observe::Slot* slot_ = nullptr;  // none while too many engines of the pool are alive
     std::atomic<bool> attached_{false};
     std::atomic<std::uint64_t> running_{0};
     std::atomic<std::int64_t> since_us_{0};
+    std::mutex handle_mutex_;
+    ftm_thread_handle handle_{};  // guarded by handle_mutex_, as tid_
+    pid_t tid_ = 0;               // 0: not attached
     std::uint64_t served_ = 0;
-    bool poisoned_ = false;
-    bool has_run_ = false;  // since its heap was last trimmed
+    bool renew_ = false;          // what has just run makes it so
+    bool has_run_ = false;        // since its heap was last trimmed
     std::int64_t awake_since_us_ = 0;
     std::int64_t cpu_us_ = kCpuUnknown;  // CPU time of this thread when it was last measured
 };

@@ -19,6 +19,7 @@
 #include "php/body_policy.hpp"
 #include "php/classic_run.hpp"
 #include "sched/idle_protocol.hpp"
+#include "sched/request_deadlines.hpp"
 
 namespace ftm::engine {
 
@@ -63,6 +64,7 @@ struct Settings {
     std::size_t output_spool_limit = std::size_t{1} << 30;  // bytes
     std::vector<std::string> allowed_clients;
     php::PoolScripts scripts;
+    sched::RequestLimits limits;
     PageHeaders page_headers;
     std::shared_ptr<const observe::AccessLog> access_log;  // nullptr: none
     bool shows_cpu = false;      // there is a status page, which shows each context's CPU time

@@ -11,6 +11,7 @@
 #include "engine/context.hpp"
 #include "engine/identity.hpp"
 #include "engine/standby.hpp"
+#include "engine/thread_interrupt.hpp"
 #include "ftm_engine.h"
 #include "observe/log.hpp"
 
@@ -47,6 +48,12 @@ Settings settings_of(const config::Pool& pool, const EngineStart& start)
         settings.allowed_clients = split(*pool.listen_allowed_clients, ",");
     }
     settings.scripts.limit_extensions = split(pool.security_limit_extensions.value_or(".php .phar"), " \t");
+    const auto microseconds = [](std::chrono::seconds time) {
+        return std::chrono::duration_cast<std::chrono::microseconds>(time).count();
+    };
+    settings.limits = {.terminate_us = microseconds(pool.request_terminate_timeout),
+                       .slow_us = 0,
+                       .track_finished = pool.request_terminate_timeout_track_finished};
     settings.page_headers = start.page_headers;
     settings.shows_cpu = pool.pm_status_path.has_value();
     if (start.access_log >= 0) {
@@ -102,6 +109,7 @@ int run_engine(EngineStart start)
     Core core(settings_of(pool, start), std::move(start.listeners), std::move(start.host), *start.board,
               start.crash_pipe);
     set_signals(core);
+    install_interrupt_handler();
     install_crash_handlers(start.crash_pipe, core.wounded, core.standby_event.get());
     std::vector<std::unique_ptr<Context>> contexts;
     for (unsigned i = 0; i < core.settings.contexts; ++i) {

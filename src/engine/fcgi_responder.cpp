@@ -1,5 +1,7 @@
 #include "engine/fcgi_responder.hpp"
 
+#include <sys/socket.h>
+
 #include <algorithm>
 #include <array>
 #include <cstring>
@@ -16,8 +18,8 @@ constexpr int kWaitMs = 1000;
 
 }  // namespace
 
-FcgiResponder::FcgiResponder(Core& core, Reader& reader, std::uint32_t holder)
-    : core_(core), reader_(reader), holder_(holder), buffer_(std::make_unique<char[]>(kBuffer))
+FcgiResponder::FcgiResponder(Core& core, Reader& reader, RequestWatch& watch, std::uint32_t holder)
+    : core_(core), reader_(reader), watch_(watch), holder_(holder), buffer_(std::make_unique<char[]>(kBuffer))
 {
 }
 
@@ -168,6 +170,7 @@ void FcgiResponder::finish(bool script_goes_on) noexcept
         deliver({&part, 1});
     }
     if (script_goes_on) {
+        stage(FTM_STAGE_FINISHING);
         reader_.queue(release_session());
     }
 }
@@ -177,12 +180,38 @@ Job* FcgiResponder::release_session() noexcept
     if (session_ == nullptr) {
         return nullptr;
     }
+    watch_.release();
     Session& session = *std::exchange(session_, nullptr);
     return reader_.request_ended(session, keep_);
 }
 
+// The request's time is over: what has not been sent is lost and END_REQUEST does not come, as when php-fpm kills the
+// child.
+void FcgiResponder::cut() noexcept
+{
+    if (finished_) {
+        return;
+    }
+    used_ = 0;
+    record_open_ = false;
+    record_size_ = 0;
+    finished_ = true;
+    keep_ = false;
+    session_->output.set_gone();
+    ::shutdown(session_->fd.get(), SHUT_RDWR);
+}
+
+unsigned FcgiResponder::interrupted() noexcept
+{
+    return (watch_.shall_end() ? FTM_INTERRUPT_END : 0u) |
+           (watch_.shall_trace() && watch_.take_trace(watch_.sequence()) ? FTM_INTERRUPT_TRACE : 0u);
+}
+
 void FcgiResponder::stage(ftm_stage stage) noexcept
 {
+    watch_.stage(stage == FTM_STAGE_EXECUTING  ? sched::RunStage::executing
+                 : stage > FTM_STAGE_EXECUTING ? sched::RunStage::finished
+                                               : sched::RunStage::preparing);
     if (slot_ != nullptr) {
         slot_->state.store(static_cast<std::uint32_t>(stage), std::memory_order_relaxed);
     }
@@ -190,7 +219,7 @@ void FcgiResponder::stage(ftm_stage stage) noexcept
 
 bool FcgiResponder::script_ended(const ftm_script_end& end) noexcept
 {
-    stage(FTM_STAGE_FINISHING);
+    stage(FTM_STAGE_FINISHING); // shutdown functions and destructors run in php-fpm's stage "Finishing", too
     if (slot_ != nullptr) {
         slot_->memory_peak.store(end.peak_memory_bytes, std::memory_order_relaxed);
         slot_->duration_us.store(now_us() - slot_->accepted_us.load(std::memory_order_relaxed), std::memory_order_relaxed);

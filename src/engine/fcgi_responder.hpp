@@ -7,6 +7,7 @@
 #include "engine/core.hpp"
 #include "engine/reader.hpp"
 #include "engine/request_log.hpp"
+#include "engine/request_watch.hpp"
 #include "engine/session.hpp"
 #include "fcgi/writer.hpp"
 #include "observe/pool_status.hpp"
@@ -16,7 +17,7 @@ namespace ftm::engine {
 
 class FcgiResponder final : public php::Responder {
 public:
-    FcgiResponder(Core& core, Reader& reader, std::uint32_t holder);
+    FcgiResponder(Core& core, Reader& reader, RequestWatch& watch, std::uint32_t holder);
 
     // `script` as resolved, nullptr if it will not run. Both live until finish() and the end of the run.
     void begin(Job& job, observe::Slot* slot, const php::ResolvedScript* script);
@@ -27,6 +28,8 @@ public:
     [[nodiscard]] bool finished() const noexcept override { return finished_; }
     void stage(ftm_stage stage) noexcept override;
     bool script_ended(const ftm_script_end& end) noexcept override;
+    [[nodiscard]] unsigned interrupted() noexcept override;
+    void cut() noexcept override;
     bool pool_status(ftm_pool_status& out) noexcept override;
     bool process_status(unsigned index, ftm_process_status& out) noexcept override;
 
@@ -50,6 +53,7 @@ private:
 
     Core& core_;
     Reader& reader_;
+    RequestWatch& watch_;
     const std::uint32_t holder_;
     std::unique_ptr<char[]> buffer_;
     std::size_t used_ = 0;          // bytes of buffer_ that are complete records

@@ -27,7 +27,9 @@ Standby::Standby(Core& core, std::vector<std::unique_ptr<Context>>& contexts)
       look_timer_(io_),
       sweep_timer_(io_),
       drain_timer_(io_),
-      crash_seen_(contexts.size(), false)
+      deadline_timer_(io_),
+      crash_seen_(contexts.size(), false),
+      deadlines_(contexts.size())
 {
 }
 
@@ -37,6 +39,9 @@ int Standby::run()
     wait_for_calls();
     wait_for_writers();
     schedule_sweep();
+    if (core_.settings.limits.any()) {
+        look_at_deadlines();
+    }
     tell_ready_once();
     io_.run();
     // Asio does not own these descriptors.

@@ -4,6 +4,7 @@
 //   * a sweep every 50 ms while requests run: puts connections without KEEP_CONN into the ready set (RULES 3)
 //   * talks with the host: hand-over, drain, stop
 //   * answers for contexts that have crashed
+//   * ends requests whose time is over (standby_deadlines.cpp)
 #pragma once
 
 #include <chrono>
@@ -15,6 +16,7 @@
 #include "engine/core.hpp"
 #include "engine/reader.hpp"
 #include "net/asio.hpp"
+#include "sched/request_deadlines.hpp"
 
 namespace ftm::engine {
 
@@ -38,6 +40,13 @@ private:
     void schedule_sweep();
     void refuse_overdue();
     void register_long_runner(Context& context);
+    void schedule_deadlines(std::int64_t at_us);
+    void look_at_deadlines();
+    void end_overdue(Context& context, const sched::RunningRequest& request, const sched::RequestDeadlines::Step& step);
+    [[nodiscard]] bool is_stuck(Context& context) const;
+    [[nodiscard]] unsigned stuck_contexts() const;
+    [[nodiscard]] unsigned stuck_sessions() const;
+    [[noreturn]] void die_stuck();
     void become_wounded();
     void care_for_crashed(Context& context);
     void answer_for(Context& context);
@@ -65,6 +74,7 @@ private:
     asio::steady_timer look_timer_;
     asio::steady_timer sweep_timer_;
     asio::steady_timer drain_timer_;
+    asio::steady_timer deadline_timer_;
 
     // Engines whose connections come here; several when reloads follow each other quickly.
     struct Predecessor {
@@ -78,6 +88,7 @@ private:
     bool wounded_ = false;
     bool stopping_ = false;
     std::vector<bool> crash_seen_;
+    std::vector<sched::RequestDeadlines> deadlines_;  // per context
 };
 
 }  // namespace ftm::engine

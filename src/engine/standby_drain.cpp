@@ -77,6 +77,9 @@ void Standby::begin_drain(std::chrono::milliseconds deadline)
                          core_.settings.pool->name.c_str(), ::getpid(), core_.sessions.open());
             release_parked();
             if (!wounded_) {
+                if (stuck_contexts() != 0) {
+                    die_stuck();
+                }
                 ::_exit(0);
             }
         }
@@ -138,9 +141,9 @@ void Standby::maybe_finish()
 {
     bool busy = core_.idle.queued() != 0;
     for (const auto& context : contexts_) {
-        busy = busy || (context->running() != 0 && context->crash_report().signal.load() == 0);
+        busy = busy || (context->running() != 0 && context->crash_report().signal.load() == 0 && !is_stuck(*context));
     }
-    if (busy || core_.sessions.open() != 0 || !predecessors_.empty()) {
+    if (busy || core_.sessions.open() > stuck_sessions() || !predecessors_.empty()) {
         return;
     }
     if (wounded_) {
@@ -149,10 +152,15 @@ void Standby::maybe_finish()
     }
     core_.idle.stop();
     core_.ready.notify();
-    if (core_.live_contexts.load() == 0) {
-        stopping_ = true;
-        io_.stop();
+    const unsigned stuck = stuck_contexts();
+    if (core_.live_contexts.load() > stuck) {
+        return;
     }
+    if (stuck != 0) {
+        die_stuck();
+    }
+    stopping_ = true;
+    io_.stop();
 }
 
 }  // namespace ftm::engine

@@ -37,14 +37,15 @@ void Host::on_crash()
     }
 }
 
-// Each wounded engine keeps its threads until its neighbours' requests end. A script that crashes again and again must
-// not fill the machine with them: beyond this many the oldest goes at once.
+// Each wounded engine, and each with a stuck context, keeps its threads until its neighbours' requests end. A script
+// that crashes or gets stuck again and again must not fill the machine with them: beyond this many the oldest goes at
+// once.
 void Host::limit_wounded(Clock::time_point now)
 {
     constexpr int kMaxWounded = 4;
     int wounded = 0;
     for (auto engine = engines_.rbegin(); engine != engines_.rend(); ++engine) {
-        if (engine->state == State::wounded && !engine->gave_up && ++wounded > kMaxWounded) {
+        if ((engine->state == State::wounded || engine->stuck) && !engine->gave_up && ++wounded > kMaxWounded) {
             engine->deadline = now;
         }
     }

@@ -91,9 +91,14 @@ void Host::on_engine_message(EngineProcess& engine, Message& message)
 {
     if (message.kind == Message::Kind::engine_ready) {
         on_ready(engine);
-    } else if (message.kind == Message::Kind::want_successor && !draining_ && engine.state == State::ready &&
-               !engine.expected_to_exit) {
-        replace(engine);
+    } else if (message.kind == Message::Kind::want_successor) {
+        engine.stuck = engine.stuck || message.args[0] != 0;
+        if (!draining_ && engine.state == State::ready && !engine.expected_to_exit) {
+            replace(engine);
+        }
+        if (engine.stuck) {
+            limit_wounded(Clock::now());
+        }
     }
 }
 
@@ -136,8 +141,8 @@ void Host::on_exit(EngineProcess& engine, int status)
 {
     const auto lifetime = std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - engine.started);
     board_.release_pid(engine.pid);
-    master_.send(Message::Kind::engine_exited,
-                 {engine.pid, status, lifetime.count(), engine.expected_to_exit || draining_ ? 1 : 0});
+    const bool expected = draining_ || (engine.expected_to_exit && !engine.stuck);
+    master_.send(Message::Kind::engine_exited, {engine.pid, status, lifetime.count(), expected ? 1 : 0});
     const bool never_ready = engine.state == State::starting;
     engines_.remove_if([&](const EngineProcess& e) { return &e == &engine; });
     if (draining_ || is_serving() || start_again_) {

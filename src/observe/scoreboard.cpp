@@ -178,6 +178,20 @@ PoolFigures Scoreboard::figures() noexcept
     return figures;
 }
 
+RequestText text_of(const Slot& slot) noexcept
+{
+    RequestText text;
+    for (int i = 0; i < 10; ++i) {
+        const std::uint32_t before = slot.text_sequence.load(std::memory_order_acquire);
+        std::memcpy(&text, &slot.text, sizeof text);
+        std::atomic_thread_fence(std::memory_order_acquire);
+        if ((before & 1) == 0 && slot.text_sequence.load(std::memory_order_relaxed) == before) {
+            break;
+        }
+    }
+    return text;
+}
+
 void set_text(Slot& slot, std::string_view uri, std::string_view query, std::string_view method, std::string_view script,
               std::string_view user) noexcept
 {

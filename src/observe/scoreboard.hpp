@@ -100,6 +100,8 @@ private:
     unsigned slots_ = 0;  // not the header's, which the pool's user can write
 };
 
+// A copy. Any thread.
+[[nodiscard]] RequestText text_of(const Slot& slot) noexcept;
 void set_text(Slot& slot, std::string_view uri, std::string_view query, std::string_view method, std::string_view script,
               std::string_view user) noexcept;
 // A copy that is of one request, unless the writer is faster ten times in a row. Every text ends. Any thread.

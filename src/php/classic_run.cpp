@@ -35,7 +35,15 @@ RunResult run_classic(request::Request& request, const ResolvedScript& script, c
     info.php_admin_value = request.params.value_z("PHP_ADMIN_VALUE");
     info.content_length = script.content_length;
     info.response_code = script.response_code;
-    return ftm_run_request(&running, &info) == FTM_RUN_OK ? RunResult::ok : RunResult::poisoned;
+    switch (ftm_run_request(&running, &info)) {
+        case FTM_RUN_OK:
+            return RunResult::ok;
+        case FTM_RUN_TERMINATED:
+            return RunResult::terminated;
+        case FTM_RUN_POISONED:
+            break;
+    }
+    return RunResult::poisoned;
 }
 
 }  // namespace ftm::php

@@ -16,7 +16,7 @@ struct PoolScripts {
     std::vector<std::string> limit_extensions;
 };
 
-enum class RunResult { ok, poisoned };
+enum class RunResult { ok, poisoned, terminated };
 
 // php-fpm's init_request_info() with this context's ini settings; changes the request's parameters.
 ResolvedScript resolve_on_context(request::Request& request);

@@ -53,6 +53,10 @@ int is_extension_allowed(void* request, const char* path) noexcept
 
 void stage(void* request, ftm_stage stage) noexcept { running(request).responder.stage(stage); }
 
+unsigned interrupted(void* request) noexcept { return running(request).responder.interrupted(); }
+
+void cut(void* request) noexcept { running(request).responder.cut(); }
+
 int script_ended(void* request, const ftm_script_end* end) noexcept
 {
     return running(request).responder.script_ended(*end) ? 1 : 0;
@@ -94,6 +98,8 @@ constexpr ftm_host kHost{
     .next_param = next_param,
     .extension_allowed = is_extension_allowed,
     .stage = stage,
+    .interrupted = interrupted,
+    .cut = cut,
     .script_ended = script_ended,
     .php_message = php_message,
     .log = log,

@@ -1,0 +1,72 @@
+/* What the standby thread asks of a running script: to end (request_terminate_timeout). The VM comes here at its next
+ * jump or call, on the context's own thread.
+ *
+ * php-fpm kills the child, so nothing of the script runs any more: no shutdown function, destructor, output handler,
+ * session write. The same here, and the thread lives on. */
+#include "ftm_internal.h"
+
+#include "ext/standard/basic_functions.h"
+#include "zend_objects_API.h"
+
+static void (*previous_interrupt_function)(zend_execute_data *execute_data);
+
+static void disable_output_handlers(void)
+{
+    int count = zend_stack_count(&OG(handlers));
+    php_output_handler **handlers = zend_stack_base(&OG(handlers));
+    for (int i = 0; i < count; i++) {
+        handlers[i]->flags |= PHP_OUTPUT_HANDLER_DISABLED;
+    }
+}
+
+static void on_interrupt(zend_execute_data *execute_data)
+{
+    void *request = SG(server_context);
+    unsigned wanted = request ? ftm_callbacks->interrupted(request) : 0;
+
+    if (wanted & FTM_INTERRUPT_END) {
+        FTM_G(terminated) = true;
+        ftm_callbacks->cut(request);
+        zend_objects_store_mark_destructed(&EG(objects_store));
+        disable_output_handlers();
+        zend_bailout();
+    }
+    if (previous_interrupt_function) {
+        previous_interrupt_function(execute_data);
+    }
+}
+
+void ftm_interrupt_startup(void)
+{
+    previous_interrupt_function = zend_interrupt_function;
+    zend_interrupt_function = on_interrupt;
+}
+
+void ftm_thread_handle_init(ftm_thread_handle *handle)
+{
+    handle->vm_interrupt = &EG(vm_interrupt);
+    handle->current_execute_data = (const void *const *)&EG(current_execute_data);
+    handle->path_translated = (const char *const *)&SG(request_info).path_translated;
+}
+
+void ftm_thread_interrupt(const ftm_thread_handle *handle)
+{
+    zend_atomic_bool_store(handle->vm_interrupt, true);
+}
+
+/* Between the script's end and request shutdown, on which neither user code nor the session shall act. */
+void ftm_end_terminated(void)
+{
+    SG(headers_sent) = 1;
+    SG(request_info).no_headers = 1;
+    zend_first_try
+    {
+        zend_function *abort;
+        php_free_shutdown_functions();
+        abort = zend_hash_str_find_ptr(CG(function_table), ZEND_STRL("session_abort"));
+        if (abort) {
+            zend_call_known_function(abort, NULL, NULL, NULL, 0, NULL, NULL);
+        }
+    }
+    zend_end_try();
+}

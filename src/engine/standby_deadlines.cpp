@@ -1,0 +1,124 @@
+// request_terminate_timeout: ends requests whose time is over. First the context is asked to, again and again; it closes
+// its connection and starts anew, and the engine goes on. If a second later it has not, because its thread is in C code
+// that does not return, the client's connection is cut and the engine replaced (RULES 17): a thread cannot be killed, so
+// it goes down with the process.
+#include "engine/standby.hpp"
+
+#include <signal.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "engine/clock.hpp"
+#include "observe/log.hpp"
+
+namespace ftm::engine {
+namespace {
+
+// Why a successor is wanted: the host shows this engine's end at full level.
+constexpr std::int64_t kStuck = 1;
+
+// str_purify_filename()
+std::string purified(const char* text)
+{
+    std::string result = text;
+    std::replace_if(result.begin(), result.end(),
+                    [](char c) { return static_cast<unsigned char>(c) < 0x20 || static_cast<unsigned char>(c) > 0x7f; }, '.');
+    return result;
+}
+
+// The line of fpm_request_check_timed_out().
+void log_overdue(const std::string& pool, const observe::Slot* slot, std::int64_t age_us, const char* what,
+                 const char* then)
+{
+    const observe::RequestText text = slot != nullptr ? observe::text_of(*slot) : observe::RequestText{};
+    observe::log(observe::Level::warning, "[pool %s] child %d, script '%s' (request: \"%s %s%s%s\") %s (%d.%06d sec), %s",
+                 pool.c_str(), ::getpid(), purified(text.script).c_str(), text.method, text.uri,
+                 text.query[0] != '\0' ? "?" : "", text.query, what, static_cast<int>(age_us / 1'000'000),
+                 static_cast<int>(age_us % 1'000'000), then);
+}
+
+}  // namespace
+
+void Standby::schedule_deadlines(std::int64_t at_us)
+{
+    deadline_timer_.expires_at(std::chrono::steady_clock::time_point(std::chrono::microseconds(at_us)));
+    deadline_timer_.async_wait([this](const ErrorCode& error) {
+        if (!error && !stopping_) {
+            look_at_deadlines();
+        }
+    });
+}
+
+void Standby::look_at_deadlines()
+{
+    const sched::RequestLimits& limits = core_.settings.limits;
+    const std::int64_t now = now_us();
+    std::int64_t next = now + sched::RequestDeadlines::heartbeat_us(limits);
+    for (const auto& context : contexts_) {
+        if (context->crash_report().signal.load() != 0) {
+            continue;
+        }
+        const sched::RunningRequest request = context->watch().running();
+        const auto step = deadlines_[context->number()].look(limits, request, now);
+        next = std::min(next, step.next_us);
+        if (step.interrupt) {
+            end_overdue(*context, request, step);
+        }
+    }
+    schedule_deadlines(next);
+}
+
+void Standby::end_overdue(Context& context, const sched::RunningRequest& request,
+                          const sched::RequestDeadlines::Step& step)
+{
+    if (step.terminate) {
+        context.watch().want_end(request.sequence);
+        log_overdue(core_.settings.pool->name, context.slot(), now_us() - request.since_us, "execution timed out",
+                    "terminating");
+    }
+    context.interrupt(true);
+    if (!step.cut) {
+        return;
+    }
+    context.watch().cut(request.sequence, [&] {
+        if (const std::uint64_t running = context.running(); running != 0) {
+            Session& session = core_.sessions.at(static_cast<std::uint32_t>(running) - 1);
+            session.output.set_gone();
+            ::shutdown(session.fd.get(), SHUT_RDWR);
+        }
+    });
+    core_.host.send(Message::Kind::want_successor, {kStuck});
+}
+
+bool Standby::is_stuck(Context& context) const
+{
+    return deadlines_[context.number()].stuck(context.watch().running());
+}
+
+unsigned Standby::stuck_contexts() const
+{
+    return static_cast<unsigned>(
+        std::count_if(contexts_.begin(), contexts_.end(), [this](const auto& context) { return is_stuck(*context); }));
+}
+
+// Their connections are cut off but still held.
+unsigned Standby::stuck_sessions() const
+{
+    return static_cast<unsigned>(std::count_if(contexts_.begin(), contexts_.end(), [this](const auto& context) {
+        return is_stuck(*context) && context->watch().holds(context->watch().running().sequence);
+    }));
+}
+
+// The engine's end when only stuck contexts are left: php-fpm's line about the child it has killed follows.
+void Standby::die_stuck()
+{
+    ::signal(SIGTERM, SIG_DFL);
+    for (;;) {
+        ::kill(::getpid(), SIGTERM);
+        ::pause();
+    }
+}
+
+}  // namespace ftm::engine

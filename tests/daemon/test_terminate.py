@@ -1,0 +1,249 @@
+"""request_terminate_timeout: whatever a script sits in, its client is rid of it in time, as with php-fpm, and nobody else notices."""
+
+import fcntl
+import os
+import re
+import signal
+import socket
+import time
+
+from ftm import fcgi, proc
+from ftm.case import DaemonTest, Pool, ftm_only, is_ftm, time_limit
+
+LIMIT = 1  # seconds
+
+ENDLESS = '''<?php
+set_time_limit(0);
+ignore_user_abort(true);
+register_shutdown_function(function () { touch($_GET['flag'] . '.shutdown'); while (true) { } });
+class Last { function __destruct() { touch($_GET['flag'] . '.destructor'); while (true) { } } }
+$last = new Last;
+ob_start(function ($text) { touch($_GET['flag'] . '.output'); return $text; });
+echo 'begun';
+touch($_GET['flag'] . '.begun');
+while (true) {
+    try {
+        switch ($_GET['kind']) {
+            case 'loop':   while (true) { $x = 1; }
+            case 'calls':  while (true) { array_map(fn($x) => $x + 1, [1, 2, 3]); }
+            case 'fiber':  (new Fiber(function () { while (true) { try { $y = 1; } finally { } } }))->start(); break;
+            case 'sleep':  sleep(100); break;
+            case 'usleep': usleep(100000000); break;
+            case 'read':   $pair = stream_socket_pair(STREAM_PF_UNIX, STREAM_SOCK_STREAM, 0); stream_set_timeout($pair[0], 1000); fread($pair[0], 10); break;
+            case 'tcp':    $s = stream_socket_client('tcp://' . $_GET['address']); stream_set_timeout($s, 1000); while (true) { fgets($s); } break;
+            case 'select': $pair = stream_socket_pair(STREAM_PF_UNIX, STREAM_SOCK_STREAM, 0); $r = [$pair[0]]; $w = $e = null; @stream_select($r, $w, $e, 1000); break;
+            case 'flock':  $f = fopen($_GET['lock'], 'c'); flock($f, LOCK_EX); break;
+            case 'exec':   shell_exec('exec sleep 3'); break;
+            case 'preg':   ini_set('pcre.backtrack_limit', PHP_INT_MAX); ini_set('pcre.jit', '0'); preg_match('/^(a|aa|aaa)*$/', str_repeat('a', 100) . 'b'); break;
+            case 'hash':   hash_pbkdf2('sha512', 'password', 'salt', 2000000000); break;
+        }
+    } catch (Throwable $e) {
+    } finally {
+        touch($_GET['flag'] . '.finally');
+    }
+}
+'''
+
+INTERRUPTED = ('loop', 'calls', 'fiber', 'sleep', 'usleep', 'read', 'tcp', 'select', 'flock', 'exec')
+STUCK = ('preg', 'hash')
+
+
+class Terminate(DaemonTest):
+    def make(self, children=6, limit=LIMIT, settings=(), **kwargs):
+        server = self.serve([Pool(children=children, settings=[('request_terminate_timeout', f'{limit}s'), *settings])], **kwargs)
+        self.endless = server.script('endless.php', ENDLESS)
+        self.hello = server.script('hello.php', '<?php echo "hello";')
+        self.poll(server.workers)
+        return server
+
+    def begin(self, server, kind, keep=False, **query):
+        flag = os.path.join(server.tmp, f'{kind}-{time.monotonic_ns()}')
+        connection = server.connect(timeout=30)
+        self.addCleanup(connection.close)
+        query = '&'.join([f'kind={kind}', f'flag={flag}', *(f'{k}={v}' for k, v in query.items())])
+        connection.send_request(fcgi.script_params(self.endless, QUERY_STRING=query), keep=keep)
+        began = time.monotonic()
+        return connection, flag, began
+
+    def assertCut(self, connection, began, limit=LIMIT):
+        """Closed without END_REQUEST, and not before its time."""
+        with self.assertRaises(fcgi.Closed) as caught:
+            connection.read_response(timeout=(limit + 10) * proc.time_scale())
+        elapsed = time.monotonic() - began
+        self.assertFalse(caught.exception.partial.complete)
+        self.assertGreaterEqual(elapsed, limit - 0.05)
+        # php-fpm looks every third of the limit; here it is the limit and one second of grace. The rest is the machine's.
+        self.assertLess(elapsed, (limit + 1 + 3) * proc.time_scale())
+
+    def assertServes(self, server, timeout=10):
+        def answers():
+            try:
+                return server.get(self.hello, timeout=5).text == 'hello'
+            except (fcgi.FcgiError, OSError):
+                return False
+        self.poll(answers, timeout, 'serves')
+
+    @time_limit(200)
+    def test_every_kind_is_ended_for_its_client(self):
+        for kind in INTERRUPTED + STUCK:
+            with self.subTest(kind):
+                server = self.make(children=3)
+                query = {}
+                if kind == 'tcp':
+                    listener = socket.create_server(('127.0.0.1', 0))
+                    self.addCleanup(listener.close)
+                    query['address'] = '127.0.0.1:%d' % listener.getsockname()[1]
+                if kind == 'flock':
+                    query['lock'] = os.path.join(server.tmp, 'held')
+                    lock = open(query['lock'], 'w')
+                    self.addCleanup(lock.close)
+                    os.chmod(query['lock'], 0o666)
+                    fcntl.flock(lock, fcntl.LOCK_EX)
+                since = server.mark()
+                connection, flag, began = self.begin(server, kind, **query)
+                self.poll(lambda: os.path.exists(flag + '.begun'), 5)
+                self.assertCut(connection, began)
+                server.wait_for(rf'WARNING: \[pool www\] child \d+, script \'{re.escape(self.endless)}\' \(request: "GET /endless\.php\?kind={kind}&flag=[^"]*"\) '
+                                rf'execution timed out \({LIMIT}\.\d{{6}} sec\), terminating$', 5, since)
+                self.assertServes(server)
+                for left in ('shutdown', 'destructor', 'output', 'finally'):
+                    self.assertFalse(os.path.exists(f'{flag}.{left}'), f'{left} of a terminated script ran')
+                if kind == 'exec':                                   # the program outlives its script, as with php-fpm
+                    self.poll(lambda: not any('sleep' in proc.title(pid) for pid in server.processes()), 10)
+                server.stop()
+
+    def test_log_goes_on_as_php_fpm_s(self):
+        """The process that cannot be interrupted ends by SIGTERM, and another is started."""
+        server = self.make(children=2)
+        victims = server.workers()
+        since = server.mark()
+        connection, _, began = self.begin(server, 'preg')
+        self.assertCut(connection, began)
+        timed_out = server.wait_for(r'child (\d+), script .* execution timed out', 5, since)
+        self.assertIn(int(timed_out.group(1)), victims)
+        server.wait_for(rf'WARNING: \[pool www\] child {timed_out.group(1)} exited on signal 15 \(SIGTERM\) after \d+\.\d{{6}} seconds from start$', 10, since)
+        server.wait_for(r'NOTICE: \[pool www\] child \d+ started$', 10, since)
+        self.assertServes(server)
+
+    @ftm_only('php-fpm kills the child')
+    def test_script_that_can_be_interrupted_does_not_cost_the_engine(self):
+        server = self.make(children=2)
+        engines = server.workers()
+        for kind in ('loop', 'sleep', 'read'):
+            connection, _, began = self.begin(server, kind)
+            self.assertCut(connection, began)
+        self.assertServes(server)
+        self.assertEqual(server.workers(), engines)
+
+    @ftm_only('php-fpm runs neighbours in other processes anyway')
+    def test_neighbours_of_a_stuck_request_finish(self):
+        server = self.make(children=5, limit=2)
+        patient = server.script('patient.php', '<?php touch($_GET["f"]); for ($i = 0; $i < 18; $i++) { usleep(100000); echo "x"; } echo " done";')
+        stuck, _, began = self.begin(server, 'hash')
+        time.sleep(1.5)                                              # so that they are running when the engine is replaced
+        neighbours = []
+        for number in range(3):
+            connection = server.connect(timeout=30)
+            flag = os.path.join(server.tmp, f'neighbour{number}')
+            connection.send_request(fcgi.script_params(patient, QUERY_STRING='f=' + flag), keep=True)
+            neighbours.append(connection)
+        old = server.workers()
+        self.assertCut(stuck, began, 2)
+        self.poll(lambda: set(server.workers()) - set(old), 10, 'a successor has started')
+        self.assertServes(server)
+        for connection in neighbours:
+            self.assertBody(connection.read_response(), 'x' * 18 + ' done')
+            self.assertBody(connection.request(fcgi.script_params(self.hello), keep=True), 'hello')
+            connection.close()
+        self.poll(lambda: not set(server.workers()) & set(old), 10, 'the stuck thread went down with its process')
+
+    @ftm_only('reload ends the children of php-fpm')
+    def test_stuck_request_does_not_prolong_a_reload(self):
+        server = self.make(children=2, limit=1)
+        stuck, _, began = self.begin(server, 'hash')
+        old = server.workers()
+        server.kill(signal.SIGUSR2)
+        self.assertCut(stuck, began)
+        self.poll(lambda: not set(server.workers()) & set(old), 10, 'the old engine is gone')
+        self.assertServes(server)
+
+    def test_request_within_its_time_is_left_alone(self):
+        server = self.make(children=2, limit=3)
+        response = server.run('$t = microtime(true); sleep(1); usleep(500000); echo microtime(true) - $t >= 1.5 ? "slept" : "cut short";')
+        self.assertBody(response, 'slept')
+        self.assertNotIn('timed out', server.log_text())
+
+    def test_many_requests_on_a_kept_connection_have_a_limit_each(self):
+        server = self.make(children=2)
+        script = server.script('half.php', '<?php usleep(600000); echo "ok";')
+        with server.connect() as connection:
+            for _ in range(3):
+                self.assertBody(connection.request(fcgi.script_params(script), keep=True), 'ok')
+        self.assertNotIn('timed out', server.log_text())
+
+    @ftm_only('php-fpm kills children that wait for the next request of a kept connection')
+    def test_idle_kept_connection_is_no_request(self):
+        server = self.make(children=2)
+        with server.connect() as connection:
+            self.assertBody(connection.request(fcgi.script_params(self.hello), keep=True), 'hello')
+            self.assertFalse(connection.wait_closed(LIMIT + 1.5))
+            self.assertBody(connection.request(fcgi.script_params(self.hello), keep=True), 'hello')
+        self.assertNotIn('timed out', server.log_text())
+
+    FINISHED = '''<?php
+        fastcgi_finish_request();
+        touch($_GET['flag'] . '.begun');
+        for ($i = 0; $i < 25; $i++) { usleep(100000); }
+        touch($_GET['flag'] . '.done');'''
+
+    def finished(self, track):
+        server = self.make(children=2, settings=[('request_terminate_timeout_track_finished', track)])
+        script = server.script('finished.php', self.FINISHED)
+        flag = os.path.join(server.tmp, 'flag')
+        self.assertBody(server.get(script, 'flag=' + flag), '')
+        self.poll(lambda: os.path.exists(flag + '.begun'), 5)
+        return server, flag
+
+    def test_finished_request_is_exempt(self):
+        server, flag = self.finished('no')
+        self.poll(lambda: os.path.exists(flag + '.done'), 10)
+        self.assertNotIn('timed out', server.log_text())
+
+    def test_finished_request_is_tracked_if_wanted(self):
+        server, flag = self.finished('yes')
+        server.wait_for(r'execution timed out', 5)
+        self.assertServes(server)
+        time.sleep(2)                                                # it would be done by then
+        self.assertFalse(os.path.exists(flag + '.done'))
+
+    @ftm_only('a kept connection of php-fpm ends with its child')
+    def test_connection_that_went_on_is_not_cut_with_its_former_request(self):
+        server = self.make(children=3, settings=[('request_terminate_timeout_track_finished', 'yes')])
+        script = server.script('finished.php', "<?php fastcgi_finish_request(); hash_pbkdf2('sha512', 'password', 'salt', 2000000000);")
+        since = server.mark()
+        old = server.workers()
+        with server.connect() as connection:
+            self.assertBody(connection.request(fcgi.script_params(script), keep=True), '')
+            server.wait_for('execution timed out', 5, since)
+            self.poll(lambda: not set(server.workers()) & set(old), 15, 'the engine is replaced')
+            self.assertBody(connection.request(fcgi.script_params(self.hello), keep=True), 'hello')
+
+    def test_session_lock_is_free_again(self):
+        server = self.make(children=3)
+        script = server.script('session.php', '<?php session_id("abcdefghij"); session_start(); $_SESSION["n"] = ($_SESSION["n"] ?? 0) + 1; if (isset($_GET["hang"])) { while (true) { } } echo $_SESSION["n"];')
+        self.assertBody(server.get(script), '1')
+        connection = server.connect(timeout=30)
+        connection.send_request(fcgi.script_params(script, QUERY_STRING='hang=1'))
+        self.assertCut(connection, time.monotonic())
+        self.assertBody(server.get(script), '2')                     # what the killed one had in mind was not written
+        connection.close()
+
+    def test_repeated_timeouts_leave_the_pool_whole(self):
+        server = self.make(children=3)
+        for kind in ('loop', 'sleep', 'preg', 'loop', 'hash', 'usleep'):
+            connections = [self.begin(server, kind) for _ in range(2)]
+            for connection, _, began in connections:
+                self.assertCut(connection, began)
+            self.assertServes(server)
+        if is_ftm():
+            self.poll(lambda: len(server.workers()) == 1, 20, 'one engine is left')
