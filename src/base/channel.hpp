@@ -32,7 +32,10 @@ struct Message {
         claim,            // a new master image took this host over
         reloading,        // the master is about to exec
         stop,             // args: signal
-        reopen_access_log // fds: the file
+        reopen_access_log,  // fds: the file
+        start_engine,     // a client waits for an ondemand pool that has no engine
+        // engine → host
+        engine_idle       // an ondemand engine that nobody needs: has left its listeners, wants to be drained
     };
 
     Kind kind = Kind::unknown;

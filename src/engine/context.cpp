@@ -57,10 +57,14 @@ bool Context::start()
     ::pthread_attr_setstacksize(&attributes, kStack);
     ::pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
     core_.live_contexts.fetch_add(1);
+    alive_.store(true);
+    settled_.store(false);
+    attached_.store(false);
     pthread_t thread;
     const int error = ::pthread_create(&thread, &attributes, entry, this);
     ::pthread_attr_destroy(&attributes);
     if (error != 0) {
+        alive_.store(false);
         core_.live_contexts.fetch_sub(1);
     }
     return error == 0;
@@ -98,6 +102,7 @@ void Context::run()
     reader_.set_slot(slot_);
     cpu_us_ = core_.settings.shows_cpu ? thread_cpu_us() : kCpuUnknown;
     awake_since_us_ = now_us();
+    last_active_us_.store(awake_since_us_);
     attached_.store(true);
 
     const auto max_requests = static_cast<std::uint64_t>(std::max(core_.settings.pool->pm_max_requests, 0));
@@ -122,8 +127,7 @@ void Context::run()
         if (slot_ != nullptr) {
             observe::Scoreboard::release(*slot_);
         }
-        core_.live_contexts.fetch_sub(1);
-        core_.call_standby();
+        core_.thread_ended();
         for (;;) {
             ::pause();
         }
@@ -142,12 +146,15 @@ void Context::run()
         observe::Scoreboard::release(*std::exchange(slot_, nullptr));
     }
     stop_containing();
-    if (renew && !core_.idle.stopping() && !start()) {
+    Core& core = core_;
+    if (!renew || core.idle.stopping()) {
+        alive_.store(false); // from here on another thread may be started for this context
+    } else if (!start()) {
         observe::log(observe::Level::error, "[pool %s] context %u cannot be started again: no thread",
-                     core_.settings.pool->name.c_str(), number_);
+                     core.settings.pool->name.c_str(), number_);
+        alive_.store(false);
     }
-    core_.live_contexts.fetch_sub(1);
-    core_.call_standby();
+    core.thread_ended();
 }
 
 // The next job for this context; nullptr: leave.
@@ -157,6 +164,7 @@ Job* Context::next_job()
         Job* job = nullptr;
         const bool wounded = core_.wounded.load(std::memory_order_relaxed);
         if (!wounded && core_.idle.pop(job)) {
+            settled_.store(true, std::memory_order_relaxed);
             reader_.announce_work();
             if (core_.accept_paused.load()) {
                 core_.call_standby();
@@ -168,7 +176,11 @@ Job* Context::next_job()
             return nullptr;
         }
         reader_.idle_again();
+        settled_.store(true, std::memory_order_relaxed);
         switch (core_.idle.go_idle(number_)) {
+            case Idle::Idle::leave:
+                reader_.announce_work();
+                return nullptr;
             case Idle::Idle::again:
                 continue;
             case Idle::Idle::sleep:
@@ -282,6 +294,7 @@ Job* Context::execute(Job* job)
     const php::RunResult result = php::run_classic(job->request, script, core_.settings.scripts, responder_);
     responder_.finish(false);
     running_.store(0);
+    last_active_us_.store(now_us(), std::memory_order_relaxed);
     php::reset_context_environment();
     php::reset_context_locale();
     renew_ = result != php::RunResult::ok;

@@ -21,8 +21,14 @@ class Context {
 public:
     Context(Core& core, unsigned number);
 
-    // Starts a thread for this context. False: the system has none left. Caller: engine start, or the dying thread.
+    // Starts a thread for this context. False: the system has none left. Caller: engine start, the dying thread, or,
+    // when the context is not alive, the standby thread.
     bool start();
+    // It has a thread.
+    [[nodiscard]] bool alive() const noexcept { return alive_.load(); }
+    // It has looked for work since its thread was started.
+    [[nodiscard]] bool settled() const noexcept { return settled_.load(); }
+    [[nodiscard]] std::int64_t last_active_us() const noexcept { return last_active_us_.load(); }
 
     // The session whose request runs here, as its index + 1 and generation; 0 = none.
     [[nodiscard]] std::uint64_t running() const noexcept { return running_.load(); }
@@ -55,7 +61,10 @@ private:
     FcgiResponder responder_;
     CrashReport crash_;
     observe::Slot* slot_ = nullptr;  // none while too many engines of the pool are alive
+    std::atomic<bool> alive_{false};
+    std::atomic<bool> settled_{false};
     std::atomic<bool> attached_{false};
+    std::atomic<std::int64_t> last_active_us_{0};
     std::atomic<std::uint64_t> running_{0};
     std::atomic<std::int64_t> since_us_{0};
     std::mutex handle_mutex_;

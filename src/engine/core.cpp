@@ -84,6 +84,14 @@ void Core::call_standby() noexcept
     }
 }
 
+void Core::thread_ended() noexcept
+{
+    live_contexts.fetch_sub(1);
+    standby_called.store(true);
+    const std::uint64_t one = 1;
+    FTM_CHECK(::write(standby_event.get(), &one, sizeof one) == sizeof one || errno == EAGAIN);
+}
+
 void Core::watch_writes(Session& session)
 {
     session.watched.store(true);

@@ -19,6 +19,7 @@
 #include "php/body_policy.hpp"
 #include "php/classic_run.hpp"
 #include "sched/idle_protocol.hpp"
+#include "sched/process_manager.hpp"
 #include "sched/request_deadlines.hpp"
 
 namespace ftm::engine {
@@ -58,7 +59,8 @@ struct PageHeaders {
 
 struct Settings {
     const config::Pool* pool = nullptr;
-    unsigned contexts = 1;
+    unsigned contexts = 1;       // at most
+    sched::ManagerSettings manager;
     unsigned waiters = 4;        // idle contexts that wait in the ready set side by side
     std::size_t queue_limit = 511;
     std::size_t output_spool_limit = std::size_t{1} << 30;  // bytes
@@ -97,7 +99,7 @@ public:
     std::atomic<bool> accept_failed{false};    // accept() found no descriptor or memory
     std::atomic<bool> accept_paused{false};    // the queue is full: the standby thread re-arms (RULES 8)
     std::atomic<bool> cpu_asked{false};        // a script has called fpm_get_status(), which shows CPU time too
-    std::atomic<unsigned> live_contexts{0};
+    std::atomic<unsigned> live_contexts{0};    // threads of contexts
     std::atomic<std::uint64_t> served{0};
 
     [[nodiscard]] bool serves_status_only(const Session& session) const
@@ -111,6 +113,8 @@ public:
     void wake(Idle::Notify notify) noexcept;
     // Wakes the standby thread; coalesced. Any thread.
     void call_standby() noexcept;
+    // A context's thread is ending: the standby thread shall know even while it watches the ready set. Any thread.
+    void thread_ended() noexcept;
     // The standby thread shall wait for EPOLLOUT on this session. Any thread.
     void watch_writes(Session& session);
 

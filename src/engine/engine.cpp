@@ -33,6 +33,20 @@ std::vector<std::string> split(const std::string& text, const char* separators)
     return parts;
 }
 
+sched::ManagerSettings manager_of(const config::Pool& pool)
+{
+    const config::ProcessManager kind = pool.pm.value_or(config::ProcessManager::static_);
+    return {.manager = kind == config::ProcessManager::dynamic    ? sched::Manager::dynamic
+                       : kind == config::ProcessManager::ondemand ? sched::Manager::ondemand
+                                                                  : sched::Manager::static_,
+            .max_children = std::max(pool.pm_max_children, 1),
+            .start_servers = pool.pm_start_servers,
+            .min_spare_servers = pool.pm_min_spare_servers,
+            .max_spare_servers = pool.pm_max_spare_servers,
+            .max_spawn_rate = pool.pm_max_spawn_rate,
+            .idle_timeout_s = pool.pm_process_idle_timeout.count()};
+}
+
 Settings settings_of(const config::Pool& pool, const EngineStart& start)
 {
     Settings settings;
@@ -51,6 +65,7 @@ Settings settings_of(const config::Pool& pool, const EngineStart& start)
     const auto microseconds = [](std::chrono::seconds time) {
         return std::chrono::duration_cast<std::chrono::microseconds>(time).count();
     };
+    settings.manager = manager_of(pool);
     settings.limits = {.terminate_us = microseconds(pool.request_terminate_timeout),
                        .slow_us = 0,
                        .track_finished = pool.request_terminate_timeout_track_finished};
@@ -115,7 +130,9 @@ int run_engine(EngineStart start)
     for (unsigned i = 0; i < core.settings.contexts; ++i) {
         contexts.push_back(std::make_unique<Context>(core, i));
     }
-    for (const auto& context : contexts) {
+    const int at_start = std::min(sched::ProcessManager(core.settings.manager).at_start(), static_cast<int>(contexts.size()));
+    for (int i = 0; i < at_start; ++i) {
+        Context* const context = contexts[static_cast<std::size_t>(i)].get();
         if (!context->start()) {
             observe::log(observe::Level::error, "[pool %s] context %u of %u cannot be started: no thread",
                          pool.name.c_str(), context->number(), core.settings.contexts);

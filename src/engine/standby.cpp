@@ -3,6 +3,8 @@
 
 #include <unistd.h>
 
+#include <algorithm>
+
 namespace ftm::engine {
 namespace {
 
@@ -28,6 +30,8 @@ Standby::Standby(Core& core, std::vector<std::unique_ptr<Context>>& contexts)
       sweep_timer_(io_),
       drain_timer_(io_),
       deadline_timer_(io_),
+      maintenance_timer_(io_),
+      manager_(core.settings.manager),
       crash_seen_(contexts.size(), false),
       deadlines_(contexts.size())
 {
@@ -41,6 +45,9 @@ int Standby::run()
     schedule_sweep();
     if (core_.settings.limits.any()) {
         look_at_deadlines();
+    }
+    if (manager_.grows_and_shrinks()) {
+        schedule_maintenance();
     }
     tell_ready_once();
     io_.run();
@@ -113,11 +120,10 @@ void Standby::on_host_message(Message& message)
 void Standby::tell_ready_once()
 {
     if (!told_ready_ && core_.idle.idle_contexts() > 0) {
-        unsigned up = 0;
-        for (const auto& context : contexts_) {
-            up += context->attached() ? 1 : 0;
-        }
-        if (up == contexts_.size()) {
+        const bool up = std::none_of(contexts_.begin(), contexts_.end(), [](const auto& context) {
+            return context->alive() && !context->attached();
+        });
+        if (up) {
             told_ready_ = true;
             core_.accepting.store(!core_.draining.load());
             for (std::uint32_t i = 0; i < core_.listeners.size() && core_.accepting.load(); ++i) {
@@ -161,6 +167,8 @@ void Standby::on_called()
     if (core_.quit_requested.exchange(false)) {
         core_.host.send(Message::Kind::want_successor, {});
     }
+    start_on_demand();
+    maybe_go_to_sleep();
     if (core_.draining.load()) {
         core_.standby_called.store(false);
         continue_drain();
@@ -182,6 +190,7 @@ void Standby::on_called()
             core_.standby_called.store(true); // nobody needs to call while we watch
             watch_ready_set();
         }
+        start_on_demand();
     });
 }
 
@@ -207,6 +216,7 @@ void Standby::on_ready_set()
             return;
         }
         reader_.queue(reader_.on_event(event));
+        start_on_demand();
     }
     // A context waits again: a permanent registration would cost a wake-up per event.
     watching_ = false;

@@ -5,6 +5,7 @@
 //   * talks with the host: hand-over, drain, stop
 //   * answers for contexts that have crashed
 //   * ends requests whose time is over (standby_deadlines.cpp)
+//   * starts and retires contexts (standby_manager.cpp)
 #pragma once
 
 #include <chrono>
@@ -16,6 +17,7 @@
 #include "engine/core.hpp"
 #include "engine/reader.hpp"
 #include "net/asio.hpp"
+#include "sched/process_manager.hpp"
 #include "sched/request_deadlines.hpp"
 
 namespace ftm::engine {
@@ -40,6 +42,12 @@ private:
     void schedule_sweep();
     void refuse_overdue();
     void register_long_runner(Context& context);
+    void schedule_maintenance();
+    void maintain();
+    void start_on_demand();
+    void manage(const sched::ProcessManager::Step& step);
+    void maybe_go_to_sleep();
+    [[nodiscard]] sched::PoolLoad load() const;
     void schedule_deadlines(std::int64_t at_us);
     void look_at_deadlines();
     void end_overdue(Context& context, const sched::RunningRequest& request, const sched::RequestDeadlines::Step& step);
@@ -75,6 +83,7 @@ private:
     asio::steady_timer sweep_timer_;
     asio::steady_timer drain_timer_;
     asio::steady_timer deadline_timer_;
+    asio::steady_timer maintenance_timer_;
 
     // Engines whose connections come here; several when reloads follow each other quickly.
     struct Predecessor {
@@ -87,6 +96,8 @@ private:
     bool told_ready_ = false;
     bool wounded_ = false;
     bool stopping_ = false;
+    bool asleep_ = false;  // of an ondemand pool, has left its listeners and told the host so
+    sched::ProcessManager manager_;
     std::vector<bool> crash_seen_;
     std::vector<sched::RequestDeadlines> deadlines_;  // per context
 };

@@ -62,6 +62,7 @@ void Standby::on_connection(Message& message)
         return;
     }
     reader_.adopted(*session, whole.release());
+    start_on_demand();
 }
 
 void Standby::begin_drain(std::chrono::milliseconds deadline)
@@ -70,6 +71,7 @@ void Standby::begin_drain(std::chrono::milliseconds deadline)
         return;
     }
     leave_listeners();
+    core_.idle.forget_leaving();
     drain_timer_.expires_after(deadline);
     drain_timer_.async_wait([this](const ErrorCode& error) {
         if (!error) {
@@ -133,6 +135,11 @@ void Standby::continue_drain()
             continue;
         }
         reader_.queue(reader_.leave(session, to_successor));
+    }
+    start_on_demand();
+    if (core_.live_contexts.load() == 0 && !watching_ && !core_.idle.stopping()) {
+        core_.standby_called.store(true);
+        watch_ready_set(); // an ondemand pool's last context has left: nobody else would
     }
     maybe_finish();
 }

@@ -86,6 +86,7 @@ void Standby::sweep()
         resume_accepting();
     }
     refuse_overdue();
+    start_on_demand();
     if (core_.draining.load()) {
         continue_drain();
     }

@@ -124,7 +124,11 @@ int Host::run()
     }
     signals_.reset(::signalfd(-1, &handled, SFD_CLOEXEC | SFD_NONBLOCK));
     FTM_CHECK(signals_.valid());
-    start_engine();
+    if (is_ondemand()) { // its first engine starts with its first client
+        report_ready(0);
+    } else {
+        start_engine();
+    }
     while (!draining_ || !engines_.empty()) {
         std::vector<pollfd> fds;
         for (const int fd : {signals_.get(), master_.fd(), crash_.read.get(), opcache_.read.get()}) {

@@ -99,6 +99,21 @@ void Host::on_engine_message(EngineProcess& engine, Message& message)
         if (engine.stuck) {
             limit_wounded(Clock::now());
         }
+    } else if (message.kind == Message::Kind::engine_idle && engine.state == State::ready && !draining_) {
+        const auto time = std::chrono::milliseconds(pool_.pm_drain_timeout);
+        engine.state = State::draining;
+        engine.expected_to_exit = true;
+        engine.hands_over = true;
+        engine.deadline = Clock::now() + time + kKillAfterGiveUp;
+        engine.channel.send(Message::Kind::drain, {time.count()});
+    }
+}
+
+void Host::report_ready(pid_t engine)
+{
+    if (!reported_ready_) {
+        reported_ready_ = true;
+        master_.send(Message::Kind::engine_ready, {engine});
     }
 }
 
@@ -106,10 +121,7 @@ void Host::on_ready(EngineProcess& engine)
 {
     engine.state = State::ready;
     engine.deadline.reset();
-    if (!reported_ready_) {
-        reported_ready_ = true;
-        master_.send(Message::Kind::engine_ready, {engine.pid});
-    }
+    report_ready(engine.pid);
     for (const UniqueFd& predecessor : pending_take_over_) {
         engine.channel.send(Message::Kind::take_over, {}, {}, {predecessor.get()});
     }
@@ -144,8 +156,9 @@ void Host::on_exit(EngineProcess& engine, int status)
     const bool expected = draining_ || (engine.expected_to_exit && !engine.stuck);
     master_.send(Message::Kind::engine_exited, {engine.pid, status, lifetime.count(), expected ? 1 : 0});
     const bool never_ready = engine.state == State::starting;
+    const bool nobody_came = is_ondemand() && engine.expected_to_exit && pending_take_over_.empty();
     engines_.remove_if([&](const EngineProcess& e) { return &e == &engine; });
-    if (draining_ || is_serving() || start_again_) {
+    if (draining_ || is_serving() || start_again_ || nobody_came) {
         return;
     }
     if (never_ready) {

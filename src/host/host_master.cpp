@@ -45,6 +45,9 @@ void Host::on_master_message(Message& message)
                     ready->channel.send(Message::Kind::take_over, {}, {}, {message.fds[0].get()});
                 } else {
                     pending_take_over_.push_back(std::move(message.fds[0]));
+                    if (is_ondemand() && !is_serving() && !draining_) {
+                        start_engine();
+                    }
                 }
             }
             break;
@@ -71,6 +74,15 @@ void Host::on_master_message(Message& message)
                 ::dup3(message.fds[0].get(), access_log_.get(), O_CLOEXEC);
                 for (const EngineProcess& engine : engines_) {
                     engine.channel.send(Message::Kind::reopen_access_log, {}, {}, {message.fds[0].get()});
+                }
+            }
+            break;
+        case Message::Kind::start_engine:
+            if (!draining_ && !is_serving() && !start_again_) {
+                start_engine();
+            } else { // it was on its way
+                for (const EngineProcess& engine : engines_) {
+                    report_started(engine, true);
                 }
             }
             break;

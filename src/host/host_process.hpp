@@ -43,6 +43,7 @@ private:
     void on_exit(EngineProcess& engine, int status);
     void on_engine_message(EngineProcess& engine, Message& message);
     void on_ready(EngineProcess& engine);
+    void report_ready(pid_t engine);
     void on_master();
     void on_master_message(Message& message);
     void on_crash();
@@ -55,6 +56,7 @@ private:
     [[nodiscard]] int timeout_ms() const;
     [[nodiscard]] EngineProcess* find(pid_t pid);
     [[nodiscard]] bool is_serving() const;
+    [[nodiscard]] bool is_ondemand() const { return pool_.pm == config::ProcessManager::ondemand; }
 
     const config::Pool& pool_;
     php::RuntimeOptions runtime_;

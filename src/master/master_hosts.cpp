@@ -53,7 +53,8 @@ void Master::on_host_message(Pool& pool, HostProcess& host, Message& message)
             }
             const auto pid = static_cast<pid_t>(message.args[0]);
             const bool again = message.args[1] != 0;
-            const Level level = host.state == State::serving && !again ? Level::notice : Level::debug;
+            const bool on_demand = host.asked && host.engines.empty();
+            const Level level = host.state == State::serving && !again && !on_demand ? Level::notice : Level::debug;
             host.engines[pid] = std::move(record);
             log(level, "[pool %s] child %d started", pool.name.c_str(), pid);
             break;
@@ -72,6 +73,7 @@ void Master::on_host_message(Pool& pool, HostProcess& host, Message& message)
                 on_output(pool, pid, output.err, output.err_lines, "stderr");
                 host.engines.erase(it);
             }
+            host.asked = host.asked && !host.engines.empty();
             const bool quiet = message.args[3] != 0 || phase_ != Phase::running || host.state == State::draining;
             log_child_exit(pool.name, pid, static_cast<int>(message.args[1]), std::chrono::microseconds(message.args[2]),
                            quiet);
@@ -102,6 +104,10 @@ void Master::on_generation_ready(Pool& pool, HostProcess& fresh)
             continue;
         }
         if (!old.hands_over) { // RULES 21
+            drain(pool, old, {});
+            continue;
+        }
+        if (old.engines.empty()) { // ondemand, and nobody is there
             drain(pool, old, {});
             continue;
         }

@@ -24,6 +24,7 @@ void Master::loop_once()
         pid_t engine = 0;
         UniqueFd* pipe = nullptr;
         bool is_error_pipe = false;
+        bool is_listener = false;
     };
     std::vector<pollfd> fds{{signals_.get(), POLLIN, 0}};
     std::vector<Source> sources(1);
@@ -41,6 +42,11 @@ void Master::loop_once()
         for (HostProcess& host : pool.hosts) {
             if (host.channel.valid()) {
                 add(host.channel.fd(), {&pool, &host});
+            }
+            if (waits_for_clients(pool, host)) {
+                for (const int listener : {pool.listener, pool.status_listener}) {
+                    add(listener, {.pool = &pool, .host = &host, .is_listener = true}); // poll() passes over -1
+                }
             }
             for (auto& [pid, engine] : host.engines) {
                 for (UniqueFd* pipe : {&engine.output.out, &engine.output.err}) {
@@ -68,7 +74,10 @@ void Master::loop_once()
         }
     }
     for (std::size_t i = 1; i < fds.size(); ++i) {
-        if (fds[i].revents != 0 && sources[i].host != nullptr && sources[i].pipe == nullptr) {
+        if (fds[i].revents != 0 && sources[i].is_listener) {
+            HostProcess& host = *sources[i].host;
+            host.asked = host.asked || host.channel.send(Message::Kind::start_engine);
+        } else if (fds[i].revents != 0 && sources[i].host != nullptr && sources[i].pipe == nullptr) {
             read_host(*sources[i].pool, *sources[i].host);
         }
     }
@@ -79,6 +88,13 @@ void Master::loop_once()
         pool.hosts.remove_if([](const HostProcess& host) { return !host.alive; });
     }
     on_time();
+}
+
+// RULES 24: level-triggered, and only while nobody else would accept.
+bool Master::waits_for_clients(const Pool& pool, const HostProcess& host) const
+{
+    return pool.config != nullptr && pool.config->pm == config::ProcessManager::ondemand && phase_ == Phase::running &&
+           host.alive && host.state == State::serving && host.channel.valid() && host.engines.empty() && !host.asked;
 }
 
 int Master::timeout_ms() const

@@ -60,6 +60,7 @@ private:
     void reload();
     void finish();
     [[nodiscard]] bool any_host() const;
+    [[nodiscard]] bool waits_for_clients(const Pool& pool, const HostProcess& host) const;
     [[nodiscard]] int timeout_ms() const;
     [[nodiscard]] std::chrono::milliseconds drain_time(const Pool& pool) const;
 

@@ -46,6 +46,7 @@ struct HostProcess {
     bool hands_over = true;  // false: of an image whose connections ours cannot read
     bool alive = true;  // false: exited, waits for its last messages to be read
     std::map<pid_t, EngineRecord> engines;
+    bool asked = false;  // of an ondemand pool: an engine has been ordered, and none has ended since
     std::optional<Clock::time_point> deadline;  // starting: to become ready; draining: to be gone
 };
 

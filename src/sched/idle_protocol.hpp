@@ -22,6 +22,7 @@ public:
     enum class Idle {
         wait,  // wait in the ready set, then call stop_waiting()
         sleep, // sleep until woken, then call woken() and look at the queue again
+        leave, // it is one too many: end, after what taking_work() says
         again  // something came up: look at the queue again
     };
     enum class Notify { nobody, waiter, standby };
@@ -35,6 +36,9 @@ public:
     // A context with nothing to run.
     Idle go_idle(unsigned context)
     {
+        if (leave_wanted_.load() != 0 && leave_wanted_.exchange(0u) != 0) {
+            return Idle::leave;
+        }
         if (waiters_.load() < wanted_waiters_) {
             waiters_.fetch_add(1u);
             if (work_visible()) {
@@ -129,6 +133,18 @@ public:
         }
     }
 
+    // One idle context shall leave, most likely the one that has been cold for longest. Any that becomes idle first may
+    // take the wish; forget_leaving() withdraws it while nobody has.
+    Notify let_one_leave()
+    {
+        leave_wanted_.store(1u);
+        if (wake_one_cold(Which::coldest)) {
+            return Notify::nobody;
+        }
+        return waiters_.load() != 0 ? Notify::waiter : Notify::nobody;
+    }
+    void forget_leaving() { leave_wanted_.store(0u); }
+
     [[nodiscard]] bool stopping() const { return stopping_.load() != 0; }
     [[nodiscard]] std::size_t queued() const { return queued_.load(); }
     [[nodiscard]] bool every_context_is_busy() const { return waiters_.load() == 0 && cold_count_.load() == 0; }
@@ -137,7 +153,9 @@ public:
 private:
     [[nodiscard]] bool work_visible() const { return queued_.load() != 0 || stopping_.load() != 0; }
 
-    bool wake_one_cold()
+    enum class Which { hottest, coldest };
+
+    bool wake_one_cold(Which which = Which::hottest)
     {
         if (cold_count_.load() == 0) {
             return false;
@@ -148,8 +166,9 @@ private:
             if (cold_.empty()) {
                 return false;
             }
-            context = cold_.back();
-            cold_.pop_back();
+            const auto chosen = which == Which::hottest ? cold_.end() - 1 : cold_.begin();
+            context = *chosen;
+            cold_.erase(chosen);
             cold_count_.store(static_cast<unsigned>(cold_.size()));
             coming_.fetch_add(1u);
         }
@@ -178,6 +197,7 @@ private:
     typename P::template Atomic<unsigned> coming_{0u};  // woken, and not yet running
     typename P::template Atomic<std::size_t> queued_{std::size_t{0}};
     typename P::template Atomic<unsigned> stopping_{0u};
+    typename P::template Atomic<unsigned> leave_wanted_{0u};
     mutable typename P::Mutex mutex_;
     std::vector<unsigned> cold_;  // guarded by mutex_
     std::deque<Job> queue_;       // guarded by mutex_

@@ -92,6 +92,19 @@ TEST(IdleProtocolModel, stop_reaches_every_context)
     check({.contexts = 3, .wanted_waiters = 3, .stop = true});
 }
 
+TEST(IdleProtocolModel, a_retired_context_leaves_no_work_behind)
+{
+    check({.contexts = 2, .wanted_waiters = 1, .pushes = 1, .connections = 1, .long_jobs = true, .retirements = 1}, 2);
+    check({.contexts = 2, .wanted_waiters = 2, .connections = 2, .long_jobs = true, .retirements = 1}, 2);
+    check({.contexts = 3, .wanted_waiters = 1, .connections = 2, .long_jobs = true, .retirements = 1}, 1);
+}
+
+TEST(IdleProtocolModel, a_pool_without_contexts_starts_them_again)
+{
+    check({.contexts = 1, .wanted_waiters = 1, .pushes = 1, .connections = 1, .retirements = 1, .stop = true}, kAll);
+    check({.contexts = 2, .wanted_waiters = 2, .connections = 2, .long_jobs = true, .retirements = 2}, 2);
+}
+
 TEST(IdleProtocolModel, every_context_leaves_a_wounded_engine)
 {
     check({.contexts = 2, .wanted_waiters = 1, .pushes = 1, .crash = true});

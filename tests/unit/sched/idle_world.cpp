@@ -21,9 +21,15 @@ void IdleWorld::context(unsigned number)
         const bool wounded = wounded_.load() != 0;
         if (!wounded && Explorer::current().told(idle_.pop(job))) {
             Explorer::current().told(job);
+            if (where_[number] == Where::starting) {
+                where_[number] = Where::busy;
+            }
             announce_work(announced);
             run(number, job);
             continue;
+        }
+        if (where_[number] == Where::starting) {
+            where_[number] = Where::busy;
         }
         if (wounded || idle_.stopping()) {
             notify();
@@ -36,6 +42,12 @@ void IdleWorld::context(unsigned number)
         announced = false;
         switch (Explorer::current().told(idle_.go_idle(number))) {
             case Protocol::Idle::again:
+                continue;
+            case Protocol::Idle::leave:
+                announce_work(announced);
+                where_[number] = Where::retired;
+                standby_event_ = true; // Core::thread_ended()
+                Explorer::current().block("retired", [this, number] { return where_[number] != Where::retired; });
                 continue;
             case Protocol::Idle::sleep:
                 where_[number] = Where::cold;
@@ -105,11 +117,13 @@ void IdleWorld::standby()
     for (;;) {
         Explorer::current().checkpoint(2);
         Explorer::current().block("standby", [&] {
-            return standby_event_ || timer_ || (watching_ && !events_.empty()) || pushes_left_ != 0 || can_stop();
+            return standby_event_ || timer_ || (watching_ && !events_.empty()) || pushes_left_ != 0 || can_stop() ||
+                   retirements_left_ != 0;
         });
         const bool ready = watching_ && !events_.empty();
         Explorer::current().told((standby_event_ ? 1 : 0) + (timer_ ? 2 : 0) + (ready ? 4 : 0) +
-                                 (pushes_left_ != 0 ? 8 : 0) + (can_stop() ? 16 : 0));
+                                 (pushes_left_ != 0 ? 8 : 0) + (can_stop() ? 16 : 0) +
+                                 (retirements_left_ != 0 ? 32 : 0));
         void (IdleWorld::*handlers[5])();
         unsigned count = 0;
         if (standby_event_) {
@@ -123,10 +137,15 @@ void IdleWorld::standby()
         }
         const unsigned push = pushes_left_ != 0 ? count++ : kNothing;
         const unsigned stop = can_stop() ? count++ : kNothing;
+        const unsigned retire = retirements_left_ != 0 ? count++ : kNothing;
         const unsigned taken = count == 1 ? 0 : Explorer::current().choose(count, "handler");
         if (taken == push) {
             --pushes_left_;
             queue(new_job());
+            start_on_demand();
+        } else if (taken == retire) {
+            --retirements_left_;
+            wake(idle_.let_one_leave());
         } else if (taken == stop) {
             stop_wanted_ = false;
             idle_.stop();
@@ -143,6 +162,7 @@ void IdleWorld::on_called()
     if (wounded_.load() != 0 && !standby_wounded_) {
         become_wounded();
     }
+    start_on_demand();
     if (!watching_) {
         timer_ = true;
     }
@@ -156,6 +176,7 @@ void IdleWorld::on_look_timer()
         standby_called_.store(1);
         watching_ = true;
     }
+    start_on_demand();
 }
 
 void IdleWorld::on_ready_set()
@@ -167,12 +188,31 @@ void IdleWorld::on_ready_set()
         }
         if (event < kWork) {
             queue(event);
+            start_on_demand();
         }
     }
     watching_ = false;
     standby_called_.store(0);
     if (idle_.every_context_is_busy()) {
         call_standby();
+    }
+}
+
+// Standby::start_on_demand()
+void IdleWorld::start_on_demand()
+{
+    if (config_.retirements == 0 || !idle_.every_context_is_busy()) {
+        return;
+    }
+    const auto starting = static_cast<std::size_t>(std::count(where_.begin(), where_.end(), Where::starting));
+    std::size_t wanted = idle_.queued();
+    wanted = wanted > starting ? wanted - starting : 0;
+    Explorer::current().told(static_cast<unsigned>(wanted));
+    for (Where& where : where_) {
+        if (wanted != 0 && where == Where::retired) {
+            where = Where::starting;
+            --wanted;
+        }
     }
 }
 
@@ -294,7 +334,7 @@ bool IdleWorld::at_rest()
     }
     if (stopped) {
         for (const Where where : where_) {
-            if (where != Where::left && where != Where::crashed) {
+            if (where != Where::left && where != Where::crashed && where != Where::retired) {
                 explorer.fail("a context did not leave after stop()");
             }
         }
@@ -324,7 +364,7 @@ void IdleWorld::describe(model::Hash& hash) const
     for (const std::uint64_t word :
          {std::uint64_t{standby_event_}, std::uint64_t{timer_}, std::uint64_t{watching_},
           std::uint64_t{standby_wounded_}, std::uint64_t{pushes_left_}, std::uint64_t{connections_left_},
-          std::uint64_t{pipelined_left_}, std::uint64_t{stop_wanted_}, std::uint64_t{releasing_},
+          std::uint64_t{pipelined_left_}, std::uint64_t{retirements_left_}, std::uint64_t{stop_wanted_}, std::uint64_t{releasing_},
           std::uint64_t{released_}}) {
         hash.add(word);
     }

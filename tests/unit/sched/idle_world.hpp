@@ -25,6 +25,7 @@ struct Config {
     unsigned half_read = 0;    // events that do not yet make a request
     unsigned pipelined = 0;    // jobs whose connection has a next one, which its context queues behind the others
     bool long_jobs = false;    // any job may take long: it ends only when nothing else can happen
+    unsigned retirements = 0;  // the standby thread lets so many contexts leave, and starts them again when jobs wait
     bool stop = false;         // the standby thread ends it all after the last job
     bool crash = false;        // job 0 crashes its context
 };
@@ -88,7 +89,7 @@ private:
     static constexpr unsigned kWork = 1000;      // the eventfd
     static constexpr unsigned kNothing = 1001;   // no event
     static constexpr unsigned kHalfRead = 1002;
-    enum class Where { busy, waiting, cold, running, crashed, left };
+    enum class Where { busy, waiting, cold, running, crashed, retired, starting, left };
 
     // contexts
     void context(unsigned number);
@@ -100,6 +101,7 @@ private:
     void on_look_timer();
     void on_ready_set();
     void become_wounded();
+    void start_on_demand();
     // Core
     void queue(unsigned job);
     void wake(Protocol::Notify whom);
@@ -141,6 +143,7 @@ private:
     unsigned pushes_left_;
     unsigned connections_left_ = config_.connections + config_.half_read;
     unsigned pipelined_left_ = config_.pipelined;
+    unsigned retirements_left_ = config_.retirements;
     bool stop_wanted_;
     bool releasing_ = false;         // a long job may end
     unsigned released_ = 0;

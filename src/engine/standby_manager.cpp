@@ -1,0 +1,107 @@
+// pm = dynamic and ondemand: contexts come and go as sched/process_manager.hpp says. An ondemand engine that has neither
+// contexts nor connections left goes away altogether (RULES 24).
+#include "engine/standby.hpp"
+
+#include <algorithm>
+
+#include "engine/clock.hpp"
+#include "observe/log.hpp"
+
+namespace ftm::engine {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr auto kMaintenance = 1s;  // FPM_IDLE_SERVER_MAINTENANCE_HEARTBEAT
+constexpr std::int64_t kSecondUs = 1'000'000;
+
+}  // namespace
+
+void Standby::schedule_maintenance()
+{
+    maintenance_timer_.expires_after(kMaintenance);
+    maintenance_timer_.async_wait([this](const ErrorCode& error) {
+        if (!error && !stopping_ && !core_.draining.load()) {
+            maintain();
+            schedule_maintenance();
+        }
+    });
+}
+
+sched::PoolLoad Standby::load() const
+{
+    sched::PoolLoad load;
+    load.running = static_cast<int>(core_.live_contexts.load());
+    load.idle = static_cast<int>(core_.idle.idle_contexts());
+    const std::int64_t now = now_us();
+    for (const auto& context : contexts_) {
+        if (context->alive() && context->attached() && context->running() == 0) {
+            load.idle_for_s = std::max(load.idle_for_s, now / kSecondUs - context->last_active_us() / kSecondUs);
+        }
+    }
+    return load;
+}
+
+void Standby::maintain()
+{
+    if (!told_ready_ || wounded_ || asleep_) {
+        return;
+    }
+    core_.idle.forget_leaving(); // the wish of a second ago, if nobody was idle then
+    manage(manager_.every_second(load()));
+    maybe_go_to_sleep();
+}
+
+// A request that waits does not wait for the next second while contexts may still be added.
+void Standby::start_on_demand()
+{
+    if (!manager_.grows_and_shrinks() || wounded_ || core_.idle.queued() == 0 || !core_.idle.every_context_is_busy()) {
+        return;
+    }
+    const auto starting = std::count_if(contexts_.begin(), contexts_.end(), [](const auto& context) {
+        return context->alive() && !context->settled();
+    });
+    manage(manager_.on_demand(load(), static_cast<int>(core_.idle.queued()), static_cast<int>(starting)));
+}
+
+void Standby::manage(const sched::ProcessManager::Step& step)
+{
+    const char* pool = core_.settings.pool->name.c_str();
+    if (step.max_reached) {
+        core_.board.counters().max_children_reached.fetch_add(1);
+    }
+    int started = 0;
+    for (const auto& context : contexts_) {
+        if (started < step.start && !context->alive()) {
+            if (!context->start()) {
+                observe::log(observe::Level::error, "[pool %s] context %u cannot be started: no thread", pool,
+                             context->number());
+                break;
+            }
+            ++started;
+        }
+    }
+    for (const sched::ProcessManager::Note& note : step.notes) {
+        observe::log(note.warning ? observe::Level::warning : observe::Level::debug, "[pool %s] %s", pool,
+                     note.text.c_str());
+    }
+    if (step.retire) {
+        core_.wake(core_.idle.let_one_leave());
+    }
+}
+
+// The host answers with an order to drain, behind whatever it has sent before. New connections wait in the listener's
+// backlog: the master sees them as soon as it knows that this engine has gone.
+void Standby::maybe_go_to_sleep()
+{
+    if (core_.settings.manager.manager != sched::Manager::ondemand || asleep_ || wounded_ || !told_ready_ ||
+        core_.draining.load() || core_.live_contexts.load() != 0 || core_.sessions.open() != 0 ||
+        core_.idle.queued() != 0 || !predecessors_.empty()) {
+        return;
+    }
+    asleep_ = true;
+    leave_listeners();
+    core_.host.send(Message::Kind::engine_idle, {});
+}
+
+}  // namespace ftm::engine
