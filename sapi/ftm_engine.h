@@ -91,6 +91,12 @@ typedef struct ftm_thread_handle {
 /* Any thread, while the context is attached: its VM calls ftm_host.interrupted() at its next chance. */
 void ftm_thread_interrupt(const ftm_thread_handle* handle) FTM_NOEXCEPT;
 
+/* The context's backtrace as php-fpm's slowlog has it, NUL-terminated; returns its length. At most `depth` frames. The
+ * context's own thread passes pipe NULL; any other one an empty, non-blocking pipe of its own, while the context is
+ * attached. What such a one gets is right if the context did not run meanwhile, and harmless if it did. */
+size_t ftm_thread_trace(const ftm_thread_handle* handle, const int pipe[2], int depth, char* out,
+                        size_t size) FTM_NOEXCEPT;
+
 /* Context thread: before its first and after its last request. 0 = ok. */
 int ftm_thread_attach(ftm_thread_handle* handle) FTM_NOEXCEPT;
 void ftm_thread_detach(void) FTM_NOEXCEPT;

@@ -44,6 +44,7 @@ typedef struct ftm_script_end {
 /* Why a context's VM was interrupted, as bits. */
 #define FTM_INTERRUPT_END 1u   /* request_terminate_timeout */
 #define FTM_INTERRUPT_TRACE 2u /* request_slowlog_timeout */
+#define FTM_TRACE_BYTES 60000u /* a longer backtrace is cut: one message to the master */
 
 /* fpm_get_status(). Strings live as long as the struct. */
 typedef struct ftm_pool_status {
@@ -79,8 +80,10 @@ typedef struct ftm_host {
                       size_t* value_size) FTM_NOEXCEPT;
     int (*extension_allowed)(void* request, const char* path) FTM_NOEXCEPT;
     void (*stage)(void* request, ftm_stage stage) FTM_NOEXCEPT;
-    /* FTM_INTERRUPT_… of the running request. */
-    unsigned (*interrupted)(void* request) FTM_NOEXCEPT;
+    /* FTM_INTERRUPT_… of the running request; with FTM_INTERRUPT_TRACE *depth says how many frames. */
+    unsigned (*interrupted)(void* request, int* depth) FTM_NOEXCEPT;
+    /* The trace that was asked for. */
+    void (*traced)(void* request, const char* text, size_t size) FTM_NOEXCEPT;
     /* Ends the request for the client without an answer: the connection is closed. */
     void (*cut)(void* request) FTM_NOEXCEPT;
     /* Not called for a request that was cut. 0: its line did not fit into the access log and was cut. */

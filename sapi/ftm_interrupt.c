@@ -1,7 +1,7 @@
-/* What the standby thread asks of a running script: to end (request_terminate_timeout). The VM comes here at its next
- * jump or call, on the context's own thread.
+/* What the standby thread asks of a running script: its backtrace (request_slowlog_timeout), or to end
+ * (request_terminate_timeout). The VM comes here at its next jump or call, on the context's own thread.
  *
- * php-fpm kills the child, so nothing of the script runs any more: no shutdown function, destructor, output handler,
+ * To end: php-fpm kills the child, so nothing of the script runs any more: no shutdown function, destructor, output handler,
  * session write. The same here, and the thread lives on. */
 #include "ftm_internal.h"
 
@@ -19,11 +19,26 @@ static void disable_output_handlers(void)
     }
 }
 
+static void trace_own(void *request, int depth)
+{
+    ftm_thread_handle handle;
+    char *text = malloc(FTM_TRACE_BYTES);
+    if (text) {
+        ftm_thread_handle_init(&handle);
+        ftm_callbacks->traced(request, text, ftm_thread_trace(&handle, NULL, depth, text, FTM_TRACE_BYTES));
+        free(text);
+    }
+}
+
 static void on_interrupt(zend_execute_data *execute_data)
 {
     void *request = SG(server_context);
-    unsigned wanted = request ? ftm_callbacks->interrupted(request) : 0;
+    int depth = 0;
+    unsigned wanted = request ? ftm_callbacks->interrupted(request, &depth) : 0;
 
+    if (wanted & FTM_INTERRUPT_TRACE) {
+        trace_own(request, depth);
+    }
     if (wanted & FTM_INTERRUPT_END) {
         FTM_G(terminated) = true;
         ftm_callbacks->cut(request);

@@ -34,6 +34,8 @@ struct Message {
         stop,             // args: signal
         reopen_access_log,  // fds: the file
         start_engine,     // a client waits for an ondemand pool that has no engine
+        // engine → host → master
+        slow_trace,       // args: pid; text: backtrace for the slowlog
         // engine → host
         engine_idle       // an ondemand engine that nobody needs: has left its listeners, wants to be drained
     };

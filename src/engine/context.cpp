@@ -263,6 +263,20 @@ void Context::interrupt(bool system_calls) noexcept
     }
 }
 
+// Seen twice alike, it stands still: in a system call, or in C code. If it runs PHP code, the VM's interrupt tells more.
+std::string Context::trace_from_outside(const int pipe[2], int depth)
+{
+    const std::lock_guard lock(handle_mutex_);
+    if (tid_ == 0) {
+        return {};
+    }
+    std::string first(FTM_TRACE_BYTES, '\0');
+    std::string second(FTM_TRACE_BYTES, '\0');
+    first.resize(ftm_thread_trace(&handle_, pipe, depth, first.data(), first.size()));
+    second.resize(ftm_thread_trace(&handle_, pipe, depth, second.data(), second.size()));
+    return first == second ? first : std::string();
+}
+
 // Threads that never sleep use up their time slice in the middle of a request (DESIGN 3).
 void Context::yield_if_due()
 {

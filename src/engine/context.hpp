@@ -7,6 +7,7 @@
 #include <atomic>
 #include <cstdint>
 #include <mutex>
+#include <string>
 
 #include "engine/core.hpp"
 #include "engine/crash_handler.hpp"
@@ -41,6 +42,8 @@ public:
     [[nodiscard]] RequestWatch& watch() noexcept { return watch_; }
     // Standby thread: its VM and, by a signal, the system call it may sit in shall notice what the watch wants.
     void interrupt(bool system_calls) noexcept;
+    // Standby thread: the backtrace as seen from outside; empty when the context ran meanwhile, or is not attached.
+    [[nodiscard]] std::string trace_from_outside(const int pipe[2], int depth);
 
 private:
     static constexpr std::int64_t kCpuUnknown = -1;

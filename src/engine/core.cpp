@@ -92,6 +92,12 @@ void Core::thread_ended() noexcept
     FTM_CHECK(::write(standby_event.get(), &one, sizeof one) == sizeof one || errno == EAGAIN);
 }
 
+void Core::report_slow(std::string_view backtrace) noexcept
+{
+    board.counters().slow_requests.fetch_add(1, std::memory_order_relaxed);
+    host.send(Message::Kind::slow_trace, {::getpid()}, std::string(backtrace));
+}
+
 void Core::watch_writes(Session& session)
 {
     session.watched.store(true);

@@ -8,6 +8,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/channel.hpp"
@@ -115,6 +116,8 @@ public:
     void call_standby() noexcept;
     // A context's thread is ending: the standby thread shall know even while it watches the ready set. Any thread.
     void thread_ended() noexcept;
+    // The backtrace of a slow request, for the slowlog. Any thread.
+    void report_slow(std::string_view backtrace) noexcept;
     // The standby thread shall wait for EPOLLOUT on this session. Any thread.
     void watch_writes(Session& session);
 

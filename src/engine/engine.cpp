@@ -67,7 +67,7 @@ Settings settings_of(const config::Pool& pool, const EngineStart& start)
     };
     settings.manager = manager_of(pool);
     settings.limits = {.terminate_us = microseconds(pool.request_terminate_timeout),
-                       .slow_us = 0,
+                       .slow_us = microseconds(pool.request_slowlog_timeout),
                        .track_finished = pool.request_terminate_timeout_track_finished};
     settings.page_headers = start.page_headers;
     settings.shows_cpu = pool.pm_status_path.has_value();

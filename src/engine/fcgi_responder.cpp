@@ -201,8 +201,9 @@ void FcgiResponder::cut() noexcept
     ::shutdown(session_->fd.get(), SHUT_RDWR);
 }
 
-unsigned FcgiResponder::interrupted() noexcept
+unsigned FcgiResponder::interrupted(int& depth) noexcept
 {
+    depth = core_.settings.pool->request_slowlog_trace_depth;
     return (watch_.shall_end() ? FTM_INTERRUPT_END : 0u) |
            (watch_.shall_trace() && watch_.take_trace(watch_.sequence()) ? FTM_INTERRUPT_TRACE : 0u);
 }

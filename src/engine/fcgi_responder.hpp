@@ -28,7 +28,8 @@ public:
     [[nodiscard]] bool finished() const noexcept override { return finished_; }
     void stage(ftm_stage stage) noexcept override;
     bool script_ended(const ftm_script_end& end) noexcept override;
-    [[nodiscard]] unsigned interrupted() noexcept override;
+    [[nodiscard]] unsigned interrupted(int& depth) noexcept override;
+    void traced(std::string_view backtrace) noexcept override { core_.report_slow(backtrace); }
     void cut() noexcept override;
     bool pool_status(ftm_pool_status& out) noexcept override;
     bool process_status(unsigned index, ftm_process_status& out) noexcept override;

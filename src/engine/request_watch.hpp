@@ -54,6 +54,7 @@ public:
     }
     void want_end(std::uint64_t sequence) noexcept { wanted_end_.store(sequence); }
     void want_trace(std::uint64_t sequence) noexcept { wanted_trace_.store(sequence); }
+    [[nodiscard]] bool is_trace_wanted(std::uint64_t sequence) const noexcept { return wanted_trace_.load() == sequence; }
     // Exactly one of context and standby thread traces a request: true for the one that may.
     bool take_trace(std::uint64_t sequence) noexcept
     {

@@ -31,6 +31,7 @@ Standby::Standby(Core& core, std::vector<std::unique_ptr<Context>>& contexts)
       drain_timer_(io_),
       deadline_timer_(io_),
       maintenance_timer_(io_),
+      trace_timer_(io_),
       manager_(core.settings.manager),
       crash_seen_(contexts.size(), false),
       deadlines_(contexts.size())

@@ -50,6 +50,8 @@ private:
     [[nodiscard]] sched::PoolLoad load() const;
     void schedule_deadlines(std::int64_t at_us);
     void look_at_deadlines();
+    void trace_slow(Context& context, const sched::RunningRequest& request);
+    void trace_from_outside();
     void end_overdue(Context& context, const sched::RunningRequest& request, const sched::RequestDeadlines::Step& step);
     [[nodiscard]] bool is_stuck(Context& context) const;
     [[nodiscard]] unsigned stuck_contexts() const;
@@ -84,6 +86,7 @@ private:
     asio::steady_timer drain_timer_;
     asio::steady_timer deadline_timer_;
     asio::steady_timer maintenance_timer_;
+    asio::steady_timer trace_timer_;
 
     // Engines whose connections come here; several when reloads follow each other quickly.
     struct Predecessor {
@@ -100,6 +103,7 @@ private:
     sched::ProcessManager manager_;
     std::vector<bool> crash_seen_;
     std::vector<sched::RequestDeadlines> deadlines_;  // per context
+    UniqueFd trace_pipe_[2];
 };
 
 }  // namespace ftm::engine

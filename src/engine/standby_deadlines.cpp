@@ -11,33 +11,13 @@
 #include <algorithm>
 
 #include "engine/clock.hpp"
-#include "observe/log.hpp"
+#include "engine/overtime.hpp"
 
 namespace ftm::engine {
 namespace {
 
 // Why a successor is wanted: the host shows this engine's end at full level.
 constexpr std::int64_t kStuck = 1;
-
-// str_purify_filename()
-std::string purified(const char* text)
-{
-    std::string result = text;
-    std::replace_if(result.begin(), result.end(),
-                    [](char c) { return static_cast<unsigned char>(c) < 0x20 || static_cast<unsigned char>(c) > 0x7f; }, '.');
-    return result;
-}
-
-// The line of fpm_request_check_timed_out().
-void log_overdue(const std::string& pool, const observe::Slot* slot, std::int64_t age_us, const char* what,
-                 const char* then)
-{
-    const observe::RequestText text = slot != nullptr ? observe::text_of(*slot) : observe::RequestText{};
-    observe::log(observe::Level::warning, "[pool %s] child %d, script '%s' (request: \"%s %s%s%s\") %s (%d.%06d sec), %s",
-                 pool.c_str(), ::getpid(), purified(text.script).c_str(), text.method, text.uri,
-                 text.query[0] != '\0' ? "?" : "", text.query, what, static_cast<int>(age_us / 1'000'000),
-                 static_cast<int>(age_us % 1'000'000), then);
-}
 
 }  // namespace
 
@@ -63,6 +43,9 @@ void Standby::look_at_deadlines()
         const sched::RunningRequest request = context->watch().running();
         const auto step = deadlines_[context->number()].look(limits, request, now);
         next = std::min(next, step.next_us);
+        if (step.trace) {
+            trace_slow(*context, request);
+        }
         if (step.interrupt) {
             end_overdue(*context, request, step);
         }
@@ -75,8 +58,8 @@ void Standby::end_overdue(Context& context, const sched::RunningRequest& request
 {
     if (step.terminate) {
         context.watch().want_end(request.sequence);
-        log_overdue(core_.settings.pool->name, context.slot(), now_us() - request.since_us, "execution timed out",
-                    "terminating");
+        log_overtime(core_.settings.pool->name, context.slot(), now_us() - request.since_us, "execution timed out",
+                     "terminating");
     }
     context.interrupt(true);
     if (!step.cut) {

@@ -99,6 +99,8 @@ void Host::on_engine_message(EngineProcess& engine, Message& message)
         if (engine.stuck) {
             limit_wounded(Clock::now());
         }
+    } else if (message.kind == Message::Kind::slow_trace) {
+        master_.send(Message::Kind::slow_trace, {engine.pid}, message.text);
     } else if (message.kind == Message::Kind::engine_idle && engine.state == State::ready && !draining_) {
         const auto time = std::chrono::milliseconds(pool_.pm_drain_timeout);
         engine.state = State::draining;

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "master/child_exit.hpp"
+#include "master/slowlog.hpp"
 #include "master/systemd.hpp"
 #include "observe/log.hpp"
 
@@ -79,6 +80,12 @@ void Master::on_host_message(Pool& pool, HostProcess& host, Message& message)
                            quiet);
             break;
         }
+        case Message::Kind::slow_trace:
+            if (pool.config != nullptr && pool.config->slowlog) {
+                on_log(pool); // "executing too slow" comes first
+                write_slow_trace(*pool.config, static_cast<pid_t>(message.args[0]), message.text);
+            }
+            break;
         case Message::Kind::want_generation:
             if (host.state == State::serving && !pool.wants_generation) {
                 pool.wants_generation = true;

@@ -53,7 +53,12 @@ int is_extension_allowed(void* request, const char* path) noexcept
 
 void stage(void* request, ftm_stage stage) noexcept { running(request).responder.stage(stage); }
 
-unsigned interrupted(void* request) noexcept { return running(request).responder.interrupted(); }
+unsigned interrupted(void* request, int* depth) noexcept { return running(request).responder.interrupted(*depth); }
+
+void traced(void* request, const char* text, std::size_t size) noexcept
+{
+    running(request).responder.traced({text, size});
+}
 
 void cut(void* request) noexcept { running(request).responder.cut(); }
 
@@ -99,6 +104,7 @@ constexpr ftm_host kHost{
     .extension_allowed = is_extension_allowed,
     .stage = stage,
     .interrupted = interrupted,
+    .traced = traced,
     .cut = cut,
     .script_ended = script_ended,
     .php_message = php_message,

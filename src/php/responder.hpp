@@ -20,8 +20,9 @@ public:
     virtual void stage(ftm_stage stage) noexcept = 0;
     // False: the request's line of the access log was cut.
     virtual bool script_ended(const ftm_script_end& end) noexcept = 0;
-    // What the script was interrupted for: FTM_INTERRUPT_… bits.
-    [[nodiscard]] virtual unsigned interrupted() noexcept = 0;
+    // What the script was interrupted for: FTM_INTERRUPT_… bits; for a trace, `depth` is the most frames it may have.
+    [[nodiscard]] virtual unsigned interrupted(int& depth) noexcept = 0;
+    virtual void traced(std::string_view backtrace) noexcept = 0;
     // Ends the request for the client without an answer. What is written from here on is dropped.
     virtual void cut() noexcept = 0;
     // fpm_get_status()

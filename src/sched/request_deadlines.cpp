@@ -47,7 +47,8 @@ RequestDeadlines::Step RequestDeadlines::look(const RequestLimits& limits, const
             step.next_us = now_us + kMinHeartbeatUs; // php-fpm ends no request in the look that traces it
             return step;
         }
-        look_at(std::max(request.since_us + limits.slow_us, now_us + kInsistUs));
+        // Not executing although it is time: soon, perhaps.
+        look_at(age < limits.slow_us ? request.since_us + limits.slow_us : now_us + kInsistUs);
     }
     if (limits.terminate_us != 0) {
         if (age >= limits.terminate_us) {

@@ -107,6 +107,15 @@ TEST(RequestDeadlines, a_slow_request_is_traced_once_and_only_while_it_executes)
     EXPECT_FALSE(deadlines.look({.slow_us = kSecond, .track_finished = true}, request(2, RunStage::finished), kStart + kSecond).trace);
 }
 
+TEST(RequestDeadlines, a_slow_request_is_looked_at_when_it_becomes_slow)
+{
+    const RequestLimits limits{.slow_us = kSecond};
+    RequestDeadlines deadlines;
+    EXPECT_EQ(deadlines.look(limits, request(), kStart + kSecond - 1000).next_us, kStart + kSecond);
+    EXPECT_EQ(deadlines.look(limits, request(1, RunStage::preparing), kStart + kSecond).next_us,
+              kStart + kSecond + RequestDeadlines::kInsistUs);
+}
+
 TEST(RequestDeadlines, the_look_that_traces_does_not_terminate)
 {
     const RequestLimits limits{.terminate_us = kSecond, .slow_us = kSecond};
