@@ -14,7 +14,7 @@
 namespace ftm::engine {
 namespace {
 
-constexpr int kWaitMs = 1000;
+constexpr int kWaitMs = 200;  // then it looks whether the request shall end
 
 }  // namespace
 
@@ -75,7 +75,7 @@ bool FcgiResponder::deliver(std::span<const iovec> parts) noexcept
         const std::size_t limit = core_.settings.output_spool_limit;
         if (!finished_ && output.pending_bytes() > limit) {
             while (!output.wait_below(limit / 2, kWaitMs)) {
-                if (gone()) {
+                if (gone() || watch_.shall_end()) {
                     return false;
                 }
             }

@@ -112,6 +112,20 @@ class Terminate(DaemonTest):
                     self.poll(lambda: not any('sleep' in proc.title(pid) for pid in server.processes()), 10)
                 server.stop()
 
+    def test_script_whose_client_does_not_read(self):
+        server = self.make(children=2, settings=[('output_spool_limit', '1M')] if is_ftm() else [])
+        engines = server.workers()
+        script = server.script('flood.php', '<?php ignore_user_abort(true); while (true) { echo str_repeat("x", 65536); }')
+        connection = server.connect(timeout=30)
+        connection.send_request(fcgi.script_params(script))
+        server.wait_for('execution timed out', 5)
+        self.assertServes(server)
+        with self.assertRaises(fcgi.Closed):
+            connection.read_response()
+        connection.close()
+        if is_ftm():
+            self.assertEqual(server.workers(), engines)
+
     def test_log_goes_on_as_php_fpm_s(self):
         """The process that cannot be interrupted ends by SIGTERM, and another is started."""
         server = self.make(children=2)
