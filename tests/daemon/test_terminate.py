@@ -8,7 +8,7 @@ import socket
 import time
 
 from ftm import fcgi, proc
-from ftm.case import DaemonTest, Pool, ftm_only, is_ftm, time_limit
+from ftm.case import DaemonTest, Pool, ftm_only, is_ftm, sanitizer_threads, time_limit
 
 LIMIT = 1  # seconds
 
@@ -143,7 +143,10 @@ class Terminate(DaemonTest):
     def test_script_that_can_be_interrupted_does_not_cost_the_engine(self):
         server = self.make(children=2)
         engines = server.workers()
-        for kind in ('loop', 'sleep', 'read'):
+        kinds = ('loop', 'sleep', 'read')
+        if sanitizer_threads():                                      # ThreadSanitizer holds signals back from our poll()
+            kinds = ('loop', 'sleep')
+        for kind in kinds:
             connection, _, began = self.begin(server, kind)
             self.assertCut(connection, began)
         self.assertServes(server)
