@@ -203,6 +203,16 @@ class ProcessManager(DaemonTest):
             pause = 1.8 if pause > 2.6 else pause + 0.087
         self.assertGreater(served, 5)
 
+    def test_status_listener_of_an_ondemand_pool_that_nobody_uses(self):
+        server = self.make('ondemand', 2, [('pm.status_listen', '/nonexistent')], start=False)
+        address = os.path.join(server.root, 'status.sock')
+        server.pool().settings = [(k, address if k == 'pm.status_listen' else v) for k, v in server.pool().settings]
+        server.write_conf()
+        server.start()
+        for path in ('/status', '/status'):
+            response = fcgi.request(address, fcgi.script_params('/none.php', SCRIPT_NAME=path, REQUEST_URI=path))
+            self.assertRegex(response.text, r'process manager:\s+ondemand')
+
     def test_ondemand_engine_killed(self):
         server = self.ondemand(2)
         self.assertBody(server.get(self.hello), 'hello')

@@ -154,10 +154,10 @@ class Terminate(DaemonTest):
 
     @ftm_only('php-fpm runs neighbours in other processes anyway')
     def test_neighbours_of_a_stuck_request_finish(self):
-        server = self.make(children=5, limit=2)
+        server = self.make(children=5, limit=4)
         patient = server.script('patient.php', '<?php touch($_GET["f"]); for ($i = 0; $i < 18; $i++) { usleep(100000); echo "x"; } echo " done";')
         stuck, _, began = self.begin(server, 'hash')
-        time.sleep(1.5)                                              # so that they are running when the engine is replaced
+        time.sleep(3.5)                                              # so that they are running when the engine is replaced
         neighbours = []
         for number in range(3):
             connection = server.connect(timeout=30)
@@ -165,7 +165,7 @@ class Terminate(DaemonTest):
             connection.send_request(fcgi.script_params(patient, QUERY_STRING='f=' + flag), keep=True)
             neighbours.append(connection)
         old = server.workers()
-        self.assertCut(stuck, began, 2)
+        self.assertCut(stuck, began, 4)
         self.poll(lambda: set(server.workers()) - set(old), 10, 'a successor has started')
         self.assertServes(server)
         for connection in neighbours:
