@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdlib>
+#include <strings.h>
 #include <fcntl.h>
 #include <list>
 #include <poll.h>
@@ -30,6 +32,13 @@ void on_opcache_restart(int reason) noexcept
 {
     const char byte = static_cast<char>(reason);
     [[maybe_unused]] const ssize_t n = ::write(opcache_pipe_write, &byte, 1);
+}
+
+// zend_ini_parse_bool()
+bool is_on(const std::string& value)
+{
+    const auto is = [&](const char* word) { return ::strcasecmp(value.c_str(), word) == 0; };
+    return is("true") || is("yes") || is("on") || std::atoi(value.c_str()) != 0;
 }
 
 Pipe make_pipe()
@@ -102,14 +111,17 @@ void Host::read_page_headers()
     ftm_thread_settings(&settings);
     page_headers_.charset = settings.default_charset != nullptr ? settings.default_charset : "";
     page_headers_.type = settings.default_mimetype != nullptr ? settings.default_mimetype : "";
+    bool exposed = settings.expose_php != 0;
     for (const config::PhpValue& value : pool_.php_values) {
-        if (value.key == "default_charset") {
+        if (value.key == "expose_php") {
+            exposed = is_on(value.value);
+        } else if (value.key == "default_charset") {
             page_headers_.charset = value.value;
         } else if (value.key == "default_mimetype") {
             page_headers_.type = value.value;
         }
     }
-    if (settings.expose_php != 0) {
+    if (exposed) {
         page_headers_.x_powered_by = std::string("X-Powered-By: PHP/") + ftm_php_version() + "\r\n";
     }
 }

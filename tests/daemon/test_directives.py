@@ -299,6 +299,15 @@ class ProcessMax(DaemonTest):
         self.assertNotIn('maximum number', server.log_text())
 
 
+class ExposePhp(DaemonTest):
+    def test_the_pools_value_holds_for_pages_of_our_own(self):
+        for ini, directive, value, shown in (('1', 'php_flag', 'off', False), ('0', 'php_admin_value', 'On', True), ('1', 'php_value', '0', False)):
+            server = self.serve([Pool(children=1, settings={'ping.path': '/ping', f'{directive}[expose_php]': value})], ini={'expose_php': ini})
+            with self.subTest(directive, value=value):
+                self.assertEqual('X-Powered-By' in dict(server.ping().headers), shown)
+            server.stop()
+
+
 class Descriptors(DaemonTest):
     def test_a_connection_has_a_lower_number_than_its_listener(self):
         """As in php-fpm; tools that look at a worker's sockets rely on it (socket-close-on-exec.phpt)."""
