@@ -23,6 +23,7 @@ typedef struct ftm_php_options {
     const char* ini_entries;     /* "key=value\n" lines of -d and of opcache/apc pool values, or NULL */
     const ftm_ini_value* values; /* applied by ftm_thread_attach(), in order */
     size_t value_count;
+    int worker;                  /* the pool has worker.script: FrankenPHP's functions exist */
     size_t log_limit;            /* bytes of a logged PHP message with its level (log_limit of php-fpm.conf) */
     int log_headers;             /* access.format shows response headers */
     /* Called by opcache instead of restarting itself; async-signal-safe code only: it runs under opcache's lock. */
@@ -107,6 +108,16 @@ void ftm_thread_trim(void) FTM_NOEXCEPT;
 /* Whether realpath() finds this absolute path; the context's realpath cache is asked first, as in php-fpm. */
 int ftm_thread_path_exists(const char* path) FTM_NOEXCEPT;
 ftm_run_result ftm_run_request(void* request, const ftm_request_info* info) FTM_NOEXCEPT;
+
+/* How a worker's script ended. */
+typedef struct ftm_worker_end {
+    int booted;     /* it has asked for a request at least once */
+    int in_request; /* it ended while serving one (exit, fatal error) */
+    int exit_status;
+} ftm_worker_end;
+
+/* Runs worker.script as the request `boot`; its frankenphp_handle_request() calls worker_wait and worker_done. */
+ftm_run_result ftm_run_worker(void* boot, const ftm_request_info* info, ftm_worker_end* end) FTM_NOEXCEPT;
 
 #ifdef __cplusplus
 }

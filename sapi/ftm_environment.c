@@ -1,6 +1,6 @@
 /* $_SERVER, $_ENV and getenv(): the context's environment, then the request's parameters, then PHP_SELF
  * (fpm_main.c: cgi_php_import_environment_variables, sapi_cgi_register_variables). */
-#include "ftm_internal.h"
+#include "ftm_worker.h"
 
 static void import_context_environment(zval *array)
 {
@@ -47,11 +47,11 @@ static void import_params(zval *array, bool filtered)
     }
 }
 
-/* $_SERVER and $_ENV hold the same: whichever is made second is a copy of the first. */
+/* $_SERVER and $_ENV hold the same: whichever is made second is a copy of the first. (In a worker $_ENV stays.) */
 static bool copy_of_other_array(zval *array, int which)
 {
     zval *other = &PG(http_globals)[which];
-    if (Z_TYPE_P(other) != IS_ARRAY || Z_ARR_P(array) == Z_ARR_P(other) ||
+    if (FTM_G(worker_state) > FTM_WORKER_BOOTING || Z_TYPE_P(other) != IS_ARRAY || Z_ARR_P(array) == Z_ARR_P(other) ||
         zend_hash_num_elements(Z_ARRVAL_P(other)) == 0) {
         return false;
     }

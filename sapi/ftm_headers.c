@@ -58,6 +58,9 @@ static int status_line(sapi_headers_struct *headers, char *buf, size_t size, int
 
 int ftm_send_headers(sapi_headers_struct *headers)
 {
+    if (SG(server_context) != NULL && SG(server_context) == FTM_G(worker_boot)) {
+        return SAPI_HEADER_SENT_SUCCESSFULLY; /* nobody reads them */
+    }
     char buf[STATUS_LINE_MAX];
     bool ignore_status = false;
     int response_status = SG(sapi_headers).http_response_code;

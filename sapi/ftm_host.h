@@ -63,6 +63,8 @@ typedef struct ftm_process_status {
     char uri[128], query[512], method[16], script[256], user[32];
 } ftm_process_status;
 
+struct ftm_request_info; /* ftm_engine.h */
+
 typedef struct ftm_host {
     /* 1 when taken (sent or buffered), 0 when the client is gone or the request was already finished. */
     int (*write)(void* request, ftm_stream stream, const char* data, size_t size) FTM_NOEXCEPT;
@@ -92,6 +94,11 @@ typedef struct ftm_host {
     void (*php_message)(void* request, const char* message) FTM_NOEXCEPT;
     /* A line of ours, level as in FPM's zlog (1 debug … 5 alert); request may be NULL. */
     void (*log)(void* request, int level, const char* message) FTM_NOEXCEPT;
+    /* Worker mode; `boot` is what ftm_run_worker() was given. Blocks until this worker's next request, fills what
+     * resolution found; NULL: leave the loop. */
+    void* (*worker_wait)(void* boot, struct ftm_request_info* info) FTM_NOEXCEPT;
+    /* The request has ended and nothing of PHP refers to it any more. */
+    void (*worker_done)(void* boot) FTM_NOEXCEPT;
     int (*pool_status)(void* request, ftm_pool_status* out) FTM_NOEXCEPT;
     /* Of the processes that the last pool_status() of this request has counted; 0: no such one. */
     int (*process_status)(void* request, unsigned index, ftm_process_status* out) FTM_NOEXCEPT;

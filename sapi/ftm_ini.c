@@ -1,7 +1,7 @@
 /* Ini values that php-fpm takes from the pool (php_value, php_admin_value) and from the request (PHP_VALUE,
  * PHP_ADMIN_VALUE). Pool values replace the context's master value; request values last for the request: php-fpm
  * leaks them into later requests of the same child, which docs/COMPATIBILITY.md lists as not copied. */
-#include "ftm_internal.h"
+#include "ftm_worker.h"
 
 /* fpm_php_zend_ini_alter_master(): the value survives every request of this context. */
 static bool alter_master(const char *key, const char *value, bool admin)
@@ -33,6 +33,65 @@ void ftm_apply_pool_values(void)
     }
 }
 
+/* A worker's settings outlive its requests; what a request has brought must not. */
+typedef struct kept_setting {
+    zend_string *value;
+    bool was_modified;
+    uint8_t modifiable;
+} kept_setting;
+
+static void release_kept(zval *zv)
+{
+    kept_setting *kept = Z_PTR_P(zv);
+    if (kept->value) {
+        zend_string_release(kept->value);
+    }
+    efree(kept);
+}
+
+static void keep_setting(zend_string *key)
+{
+    const zend_ini_entry *entry = zend_hash_find_ptr(EG(ini_directives), key);
+    if (FTM_G(worker_state) <= FTM_WORKER_BOOTING || entry == NULL) {
+        return;
+    }
+    if (FTM_G(request_values) == NULL) {
+        ALLOC_HASHTABLE(FTM_G(request_values));
+        zend_hash_init(FTM_G(request_values), 4, NULL, release_kept, 0);
+    }
+    if (zend_hash_exists(FTM_G(request_values), key)) {
+        return;
+    }
+    kept_setting *kept = emalloc(sizeof(*kept));
+    kept->was_modified = entry->modified;
+    kept->modifiable = entry->modifiable;
+    kept->value = entry->modified && entry->value ? zend_string_copy(entry->value) : NULL;
+    zend_hash_add_new_ptr(FTM_G(request_values), key, kept);
+}
+
+void ftm_restore_request_values(void)
+{
+    HashTable *values = FTM_G(request_values);
+    zend_string *key;
+    kept_setting *kept;
+    if (values == NULL) {
+        return;
+    }
+    FTM_G(request_values) = NULL;
+    ZEND_HASH_FOREACH_STR_KEY_PTR(values, key, kept)
+    {
+        zend_restore_ini_entry(key, PHP_INI_STAGE_DEACTIVATE);
+        if (kept->was_modified && kept->value) {
+            zend_alter_ini_entry_ex(key, kept->value, PHP_INI_SYSTEM, PHP_INI_STAGE_RUNTIME, true);
+            zend_ini_entry *entry = zend_hash_find_ptr(EG(ini_directives), key);
+            entry->modifiable = kept->modifiable;
+        }
+    }
+    ZEND_HASH_FOREACH_END();
+    zend_hash_destroy(values);
+    FREE_HASHTABLE(values);
+}
+
 static void on_request_entry(zval *arg1, zval *arg2, zval *arg3, int type, void *mode)
 {
     (void)arg3;
@@ -49,6 +108,7 @@ static void on_request_entry(zval *arg1, zval *arg2, zval *arg3, int type, void 
         return;
     }
     zend_string *key = zend_string_init(Z_STRVAL_P(arg1), Z_STRLEN_P(arg1), 0);
+    keep_setting(key);
     if (zend_alter_ini_entry_ex(key, Z_STR_P(arg2), *(int *)mode, PHP_INI_STAGE_ACTIVATE, true) == FAILURE) {
         ftm_log(FTM_LOG_ERROR, "Passing INI directive through FastCGI: unable to set '%s'", Z_STRVAL_P(arg1));
     }

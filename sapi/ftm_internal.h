@@ -31,6 +31,11 @@ ZEND_BEGIN_MODULE_GLOBALS(ftm)
     bool terminated;              /* request_terminate_timeout has ended the script */
     int request_body_fd;          /* REQUEST_BODY_FILE, -1 unopened, -2 outside of a request */
     HashTable user_config_cache;  /* .user.ini per directory */
+    /* ftm_worker.c */
+    int worker_state;             /* ftm_worker_state */
+    void *worker_boot;            /* the request that the worker's script runs as */
+    int worker_exit_status;
+    HashTable *request_values;    /* settings that the running request of a worker has changed, and what they were */
 ZEND_END_MODULE_GLOBALS(ftm)
 
 ZEND_EXTERN_MODULE_GLOBALS(ftm)
@@ -56,6 +61,11 @@ void ftm_user_ini_init(HashTable *cache);
 /* ftm_ini.c */
 void ftm_apply_pool_values(void);
 void ftm_apply_request_values(const char *value, const char *admin_value);
+void ftm_restore_request_values(void);
+
+/* ftm_run.c */
+void ftm_prepare_request(const ftm_request_info *info);
+void ftm_end_script(void);
 
 /* ftm_interrupt.c */
 void ftm_interrupt_startup(void);

@@ -1,5 +1,5 @@
 /* The internal module "cgi-fcgi": php-fpm's ini settings and userland functions. */
-#include "ftm_internal.h"
+#include "ftm_worker.h"
 #include "ext/standard/head.h"
 #include "ext/standard/info.h"
 
@@ -38,6 +38,10 @@ static PHP_MINIT_FUNCTION(ftm)
 {
     (void)type;
     REGISTER_INI_ENTRIES();
+    if (ftm_options->worker) {
+        ftm_register_worker_constants(module_number);
+        return zend_register_functions(NULL, ftm_worker_functions, NULL, type);
+    }
     return SUCCESS;
 }
 

@@ -1,6 +1,6 @@
 /* One request on the calling context: start-up, php-fpm's checks of the primary script, execution, shutdown
  * (the loop body of fpm_main.c's main()). The only file that guards php_request_startup/shutdown. */
-#include "ftm_internal.h"
+#include "ftm_worker.h"
 
 #include <unistd.h>
 
@@ -30,7 +30,7 @@ void ftm_thread_detach(void)
 int ftm_thread_path_exists(const char *path)
 {
     volatile int found = 0;
-    zend_first_try
+    zend_try /* a worker asks from inside its script */
     {
         char resolved[MAXPATHLEN];
         found = tsrm_realpath(path, resolved) != NULL;
@@ -39,7 +39,7 @@ int ftm_thread_path_exists(const char *path)
     return found;
 }
 
-static void prepare(const ftm_request_info *info)
+void ftm_prepare_request(const ftm_request_info *info)
 {
     SG(sapi_headers).http_response_code = info->response_code; /* Zend never resets it */
     SG(request_info).request_method = info->request_method;
@@ -184,8 +184,9 @@ static void report_end(void *request, ftm_script_end *end)
     }
 }
 
-static void script_ended(void *request)
+void ftm_end_script(void)
 {
+    void *request = SG(server_context); /* in a worker not always the one that its script was started for */
     if (FTM_G(request_body_fd) >= 0) {
         close(FTM_G(request_body_fd));
     }
@@ -217,13 +218,15 @@ ftm_run_result ftm_run_request(void *request, const ftm_request_info *info)
     SG(server_context) = request;
     zend_first_try
     {
-        prepare(info);
+        ftm_prepare_request(info);
         if (php_request_startup() == SUCCESS) {
             ftm_callbacks->stage(request, FTM_STAGE_INFO);
             serve(request);
+            ftm_worker_return_to_boot();
             result = FTM_RUN_OK;
         }
-        script_ended(request);
+        FTM_G(worker_exit_status) = EG(exit_status);
+        ftm_end_script();
     }
     zend_catch
     {

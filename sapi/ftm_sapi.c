@@ -1,5 +1,5 @@
 /* The sapi_module_struct: translation of PHP's callbacks to ftm_host, no logic beyond that. */
-#include "ftm_internal.h"
+#include "ftm_worker.h"
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -34,6 +34,10 @@ static void ftm_flush(void *request)
 static char *ftm_getenv(const char *name, size_t name_len)
 {
     void *request = SG(server_context);
+    if (FTM_G(worker_state) != FTM_WORKER_NONE && name_len == sizeof("FRANKENPHP_WORKER") - 1 &&
+        memcmp(name, "FRANKENPHP_WORKER", name_len) == 0) {
+        return "1"; /* in $_SERVER only while the script boots */
+    }
     return request ? (char *)ftm_callbacks->get_param(request, name, name_len) : NULL;
 }
 

@@ -1,6 +1,6 @@
 /* Per-request ini from files: [HOST=] and [PATH=] sections of php.ini, then .user.ini from DOCUMENT_ROOT down to the
  * script's directory (fpm_main.c: sapi_cgi_activate). The result is cached per directory and context. */
-#include "ftm_internal.h"
+#include "ftm_worker.h"
 
 typedef struct user_config_entry {
     time_t expires;
@@ -86,6 +86,9 @@ int ftm_activate(void)
 
     if (translated == NULL || request == NULL) {
         return FAILURE;
+    }
+    if (FTM_G(worker_state) > FTM_WORKER_BOOTING) {
+        return SUCCESS; /* they act when the script boots; from then on the settings are the application's */
     }
     if (php_ini_has_per_host_config()) {
         const char *server_name = ftm_callbacks->get_param(request, ZEND_STRL("SERVER_NAME"));

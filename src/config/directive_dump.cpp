@@ -116,10 +116,6 @@ std::vector<std::string> without_effect(const Config& config)
     collect_without_effect(Section::global, &config.global, &global_defaults, "", sentences);
     for (const Pool& pool : config.pools) {
         const std::string where = "[pool " + pool.name + "] ";
-        if (pool.pm == ProcessManager::dynamic || pool.pm == ProcessManager::ondemand) {
-            sentences.push_back(where + "pm = " + ProcessManagerValue::show(pool.pm) +
-                                " acts as pm = static in this version");
-        }
         collect_without_effect(Section::pool, &pool, &pool_defaults, where, sentences);
     }
     return sentences;

@@ -14,6 +14,7 @@
 #include "base/check.hpp"
 #include "engine/clock.hpp"
 #include "engine/thread_interrupt.hpp"
+#include "engine/worker.hpp"
 #include "ftm_engine.h"
 #include "observe/log.hpp"
 #include "observe/pool_status.hpp"
@@ -46,7 +47,11 @@ std::mutex attach_mutex;  // thread start-up of libphp's modules, one at a time
 }  // namespace
 
 Context::Context(Core& core, unsigned number)
-    : core_(core), number_(number), reader_(core, number + 1), responder_(core, reader_, watch_, number + 1)
+    : core_(core),
+      number_(number),
+      is_worker_(number < core.settings.workers),
+      reader_(core, number + 1),
+      responder_(core, reader_, watch_, number + 1)
 {
 }
 
@@ -105,23 +110,7 @@ void Context::run()
     last_active_us_.store(awake_since_us_);
     attached_.store(true);
 
-    const auto max_requests = static_cast<std::uint64_t>(std::max(core_.settings.pool->pm_max_requests, 0));
-    bool renew = false;
-    Job* job = next_job();
-    while (job != nullptr) {
-        job = execute(job);
-        if (core_.wounded.load(std::memory_order_relaxed)) {
-            break;
-        }
-        renew = renew_ || (max_requests != 0 && served_ >= max_requests);
-        if (renew) {
-            reader_.queue(job);
-            break;
-        }
-        if (job == nullptr) {
-            job = next_job();
-        }
-    }
+    Job* const job = is_worker_ ? Worker(core_, *this).run(renew_) : serve_classic();
     if (core_.wounded.load()) { // a lock the dead thread holds might be needed to leave: wait for the end here
         reader_.queue(job);
         if (slot_ != nullptr) {
@@ -147,7 +136,7 @@ void Context::run()
     }
     stop_containing();
     Core& core = core_;
-    if (!renew || core.idle.stopping()) {
+    if (!renew_ || core.idle.stopping()) {
         alive_.store(false); // from here on another thread may be started for this context
     } else if (!start()) {
         observe::log(observe::Level::error, "[pool %s] context %u cannot be started again: no thread",
@@ -157,13 +146,35 @@ void Context::run()
     core.thread_ended();
 }
 
-// The next job for this context; nullptr: leave.
+// Until the context is to leave, or to be renewed; returns a job that it must not run any more.
+Job* Context::serve_classic()
+{
+    const auto max_requests = static_cast<std::uint64_t>(std::max(core_.settings.pool->pm_max_requests, 0));
+    Job* job = next_job();
+    while (job != nullptr) {
+        job = execute(job);
+        if (core_.wounded.load(std::memory_order_relaxed)) {
+            return job;
+        }
+        renew_ = renew_ || (max_requests != 0 && served_ >= max_requests);
+        if (renew_) {
+            reader_.queue(job);
+            return nullptr;
+        }
+        if (job == nullptr) {
+            job = next_job();
+        }
+    }
+    return nullptr;
+}
+
 Job* Context::next_job()
 {
+    Idle& idle = core_.idle_of(is_worker_);
     for (;;) {
         Job* job = nullptr;
         const bool wounded = core_.wounded.load(std::memory_order_relaxed);
-        if (!wounded && core_.idle.pop(job)) {
+        if (!wounded && idle.pop(job)) {
             settled_.store(true, std::memory_order_relaxed);
             reader_.announce_work();
             if (core_.accept_paused.load()) {
@@ -171,13 +182,13 @@ Job* Context::next_job()
             }
             return job;
         }
-        if (wounded || core_.idle.stopping()) {
+        if (wounded || idle.stopping()) {
             core_.ready.notify(); // the next waiter is to see it too
             return nullptr;
         }
         reader_.idle_again();
         settled_.store(true, std::memory_order_relaxed);
-        switch (core_.idle.go_idle(number_)) {
+        switch (idle.go_idle(number_)) {
             case Idle::Idle::leave:
                 reader_.announce_work();
                 return nullptr;
@@ -185,7 +196,7 @@ Job* Context::next_job()
                 continue;
             case Idle::Idle::sleep:
                 sleep_cold();
-                core_.idle.woken();
+                idle.woken();
                 awake_since_us_ = now_us();
                 continue;
             case Idle::Idle::wait:
@@ -193,14 +204,14 @@ Job* Context::next_job()
         }
         const std::int64_t before = now_us();
         const Event event = core_.ready.wait(-1);
-        core_.idle.stop_waiting();
+        idle.stop_waiting();
         const std::int64_t after = now_us();
         if (after - before > kSleptUs) {
             awake_since_us_ = after;
         }
         job = reader_.on_event(event);
-        if (job != nullptr && core_.wounded.load(std::memory_order_relaxed)) {
-            reader_.queue(job); // RULES 16: it goes to the successor
+        if (job != nullptr && (core_.wounded.load(std::memory_order_relaxed) || !is_for_me(*job))) {
+            reader_.queue(job); // RULES 16: it goes to the successor; or a classic script in a pool with workers
             continue;
         }
         if (job != nullptr) {
@@ -235,7 +246,7 @@ void Context::describe(const Job& job, const php::ResolvedScript& script)
                       text(script.path_translated), php::basic_auth_user(script.authorization));
     slot_->state.store(static_cast<std::uint32_t>(observe::SlotState::info), std::memory_order_relaxed);
     const unsigned all = core_.live_contexts.load(std::memory_order_relaxed);
-    const unsigned idle = core_.idle.idle_contexts();
+    const unsigned idle = core_.idle.idle_contexts() + core_.classic.idle_contexts();
     observe::raise_to(core_.board.counters().max_active, all > idle ? all - idle : 0);
 }
 
@@ -287,40 +298,40 @@ void Context::yield_if_due()
     }
 }
 
-// Runs it to its end; returns the connection's next job if that has already arrived.
-Job* Context::execute(Job* job)
+bool Context::is_pointless(const Job& job) const
 {
-    Session& session = *job->session;
-    if (session.aborted.load() || session.output.gone()) { // the client did not wait for it (RULES 11)
-        responder_.begin(*job, nullptr, nullptr);
-        responder_.finish(false);
-        reader_.recycle(job);
-        return responder_.release_session();
-    }
+    return job.session->aborted.load() || job.session->output.gone(); // the client did not wait for it (RULES 11)
+}
+
+Job* Context::drop(Job* job)
+{
+    responder_.begin(*job, nullptr, nullptr);
+    responder_.finish(false);
+    reader_.recycle(job);
+    return responder_.release_session();
+}
+
+const php::ResolvedScript& Context::begin(Job& job)
+{
     const std::int64_t began_us = now_us();
     since_us_.store(began_us, std::memory_order_relaxed);
     watch_.begin(began_us);
     begin_interruptible();
-    running_.store((std::uint64_t{session.read_right.generation()} << 32) | (session.index + 1));
-    const php::ResolvedScript script = php::resolve_on_context(job->request);
-    describe(*job, script);
-    responder_.begin(*job, slot_, &script);
-    const php::RunResult result = php::run_classic(job->request, script, core_.settings.scripts, responder_);
+    running_.store((std::uint64_t{job.session->read_right.generation()} << 32) | (job.session->index + 1));
+    script_ = php::resolve_on_context(job.request);
+    describe(job, script_);
+    responder_.begin(job, slot_, &script_);
+    return script_;
+}
+
+Job* Context::end(Job* job)
+{
     responder_.finish(false);
     if (core_.settings.pool->catch_workers_output) { // ends what the script has left of a line (fpm_stdio_flush_child)
         [[maybe_unused]] const ssize_t n = ::write(STDERR_FILENO, observe::kEndOfRequest.data(), observe::kEndOfRequest.size());
     }
     running_.store(0);
     last_active_us_.store(now_us(), std::memory_order_relaxed);
-    php::reset_context_environment();
-    php::reset_context_locale();
-    renew_ = result != php::RunResult::ok;
-    if (result == php::RunResult::poisoned) {
-        observe::log(observe::Level::warning,
-                     "[pool %s] child %d, script '%s' left PHP in a state that cannot be used again: context %u starts anew",
-                     core_.settings.pool->name.c_str(), ::getpid(),
-                     script.path_translated != nullptr ? script.path_translated : "", number_);
-    }
     ++served_;
     has_run_ = true;
     if (slot_ != nullptr) {
@@ -333,11 +344,33 @@ Job* Context::execute(Job* job)
     Job* next = responder_.release_session();
     watch_.end();
     yield_if_due();
-    if (next != nullptr && core_.idle.queued() != 0) { // others have waited longer
+    // Others have waited longer, or it is another kind of context's.
+    if (next != nullptr && (core_.idle_of(is_worker_).queued() != 0 || !is_for_me(*next))) {
         reader_.queue(next);
         return nullptr;
     }
     return next;
+}
+
+// Runs it to its end; returns the connection's next job if that has already arrived.
+Job* Context::execute(Job* job)
+{
+    if (is_pointless(*job)) {
+        return drop(job);
+    }
+    const php::ResolvedScript& script = begin(*job);
+    const php::RunResult result = php::run_classic(job->request, script, core_.settings.scripts, responder_);
+    responder_.finish(false);
+    php::reset_context_environment();
+    php::reset_context_locale();
+    renew_ = result != php::RunResult::ok;
+    if (result == php::RunResult::poisoned) {
+        observe::log(observe::Level::warning,
+                     "[pool %s] child %d, script '%s' left PHP in a state that cannot be used again: context %u starts anew",
+                     core_.settings.pool->name.c_str(), ::getpid(),
+                     script.path_translated != nullptr ? script.path_translated : "", number_);
+    }
+    return end(job);
 }
 
 }  // namespace ftm::engine

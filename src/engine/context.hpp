@@ -38,6 +38,7 @@ public:
     [[nodiscard]] FcgiResponder& responder() noexcept { return responder_; }
     [[nodiscard]] bool attached() const noexcept { return attached_.load(); }
     [[nodiscard]] unsigned number() const noexcept { return number_; }
+    [[nodiscard]] bool is_worker() const noexcept { return is_worker_; }
     [[nodiscard]] observe::Slot* slot() noexcept { return slot_; }
     [[nodiscard]] RequestWatch& watch() noexcept { return watch_; }
     // Standby thread: its VM and, by a signal, the system call it may sit in shall notice what the watch wants.
@@ -45,20 +46,34 @@ public:
     // Standby thread: the backtrace as seen from outside; empty when the context ran meanwhile, or is not attached.
     [[nodiscard]] std::string trace_from_outside(const int pipe[2], int depth);
 
+    // -- the context's own thread, for its Worker
+
+    // The next job for this context, already read or awaited; nullptr: leave.
+    Job* next_job();
+    // The client has gone, or nobody may start a request any more: ends the job unserved. What followed on its connection.
+    [[nodiscard]] bool is_pointless(const Job& job) const;
+    Job* drop(Job* job);
+    // Around the running of a job. end() has sent END_REQUEST; returns what followed on the connection, if it may go first.
+    const php::ResolvedScript& begin(Job& job);
+    Job* end(Job* job);
+    void queue(Job* job) { reader_.queue(job); }
+
 private:
     static constexpr std::int64_t kCpuUnknown = -1;
 
     static void* entry(void* self);
     void run();
-    Job* next_job();
+    Job* serve_classic();
     Job* execute(Job* job);
     void sleep_cold();
+    [[nodiscard]] bool is_for_me(const Job& job) const { return job.for_worker == is_worker_; }
     void describe(const Job& job, const php::ResolvedScript& script);
     void measure_cpu();
     void yield_if_due();
 
     Core& core_;
     const unsigned number_;
+    const bool is_worker_;
     Reader reader_;
     RequestWatch watch_;
     FcgiResponder responder_;
@@ -74,6 +89,7 @@ private:
     ftm_thread_handle handle_{};  // guarded by handle_mutex_, as tid_
     pid_t tid_ = 0;               // 0: not attached
     std::uint64_t served_ = 0;
+    php::ResolvedScript script_;  // of the running job
     bool renew_ = false;          // what has just run makes it so
     bool has_run_ = false;        // since its heap was last trimmed
     std::int64_t awake_since_us_ = 0;

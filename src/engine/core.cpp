@@ -49,6 +49,7 @@ Core::Core(Settings s, std::vector<Listener> l, Channel h, observe::Scoreboard& 
       sessions(fcgi::Limits{}, fcgi::ValuesReply{.max_conns = 65535, .max_reqs = settings.contexts, .mpxs_conns = false}),
       platform(settings.contexts),
       idle(platform, settings.contexts, settings.waiters),
+      classic(platform, settings.contexts, 0),
       standby_event(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
       writers(::epoll_create1(EPOLL_CLOEXEC))
 {
@@ -57,14 +58,27 @@ Core::Core(Settings s, std::vector<Listener> l, Channel h, observe::Scoreboard& 
 
 bool Core::queue(Job* job)
 {
+    const bool nobody = job->for_worker ? workers_do_not_boot.load() && booted_workers.load() == 0
+                                        : settings.contexts == settings.workers;
+    Idle& where = idle_of(job->for_worker);
     Idle::Notify notify{};
-    if (!idle.push(job, settings.queue_limit, notify)) {
+    if (nobody || !where.push(job, settings.queue_limit, notify)) {
         board.counters().rejected.fetch_add(1, std::memory_order_relaxed);
         return false;
     }
-    observe::raise_to(board.counters().max_queue_length, idle.queued());
-    wake(notify);
+    observe::raise_to(board.counters().max_queue_length, queued());
+    if (&where == &idle) {
+        wake(notify);
+    } else if (notify == Idle::Notify::standby) {
+        call_standby(); // all of them are busy; more may be started
+    }
     return true;
+}
+
+void Core::stop_idle()
+{
+    idle.stop();
+    classic.stop();
 }
 
 void Core::wake(Idle::Notify notify) noexcept

@@ -62,7 +62,10 @@ struct PageHeaders {
 struct Settings {
     const config::Pool* pool = nullptr;
     unsigned contexts = 1;       // at most
-    sched::ManagerSettings manager;
+    std::string worker_script;   // empty: none
+    unsigned workers = 0;        // of these; they come first
+    bool may_do_without_workers = false;  // while their script does not boot: answer 503, for nobody else serves
+    sched::ManagerSettings manager;       // of the others
     unsigned waiters = 4;        // idle contexts that wait in the ready set side by side
     std::size_t queue_limit = 511;
     std::size_t output_spool_limit = std::size_t{1} << 30;  // bytes
@@ -93,7 +96,17 @@ public:
     ReadySet ready;
     SessionTable sessions;
     Platform platform;
-    Idle idle;
+    Idle idle;     // of the contexts that wait in the ready set: all, or in a pool with workers these
+    Idle classic;  // of the others in a pool with workers
+
+    [[nodiscard]] Idle& idle_of(bool worker) noexcept { return settings.workers != 0 && !worker ? classic : idle; }
+    [[nodiscard]] std::size_t queued() const { return idle.queued() + classic.queued(); }
+    void stop_idle();
+    bool pop_any(Job*& job) { return idle.pop(job) || classic.pop(job); }
+
+    std::atomic<unsigned> booted_workers{0};   // their script has asked for a request
+    std::atomic<bool> workers_do_not_boot{false};
+    std::atomic<bool> refuse_worker_jobs{false};   // the standby thread shall answer those that are queued
 
     std::atomic<bool> wounded{false};          // a context has crashed: no further request starts here
     std::atomic<bool> draining{false};         // connections leave for the successor, or end

@@ -35,14 +35,23 @@ std::vector<std::string> split(const std::string& text, const char* separators)
     return parts;
 }
 
-sched::ManagerSettings manager_of(const config::Pool& pool)
+unsigned workers_of(const config::Pool& pool)
+{
+    if (!pool.worker_script) {
+        return 0;
+    }
+    const int wanted = pool.worker_num > 0 ? pool.worker_num : pool.pm_max_children - 1;
+    return static_cast<unsigned>(std::clamp(wanted, 1, std::max(pool.pm_max_children, 1)));
+}
+
+sched::ManagerSettings manager_of(const config::Pool& pool, int workers)
 {
     const config::ProcessManager kind = pool.pm.value_or(config::ProcessManager::static_);
     return {.manager = kind == config::ProcessManager::dynamic    ? sched::Manager::dynamic
                        : kind == config::ProcessManager::ondemand ? sched::Manager::ondemand
                                                                   : sched::Manager::static_,
-            .max_children = std::max(pool.pm_max_children, 1),
-            .start_servers = pool.pm_start_servers,
+            .max_children = std::max(pool.pm_max_children, 1) - workers,
+            .start_servers = std::max(pool.pm_start_servers - workers, 0),
             .min_spare_servers = pool.pm_min_spare_servers,
             .max_spare_servers = pool.pm_max_spare_servers,
             .max_spawn_rate = pool.pm_max_spawn_rate,
@@ -94,7 +103,10 @@ Settings settings_of(const config::Pool& pool, const EngineStart& start)
     const auto microseconds = [](std::chrono::seconds time) {
         return std::chrono::duration_cast<std::chrono::microseconds>(time).count();
     };
-    settings.manager = manager_of(pool);
+    settings.worker_script = pool.worker_script.value_or("");
+    settings.workers = workers_of(pool);
+    settings.may_do_without_workers = start.may_do_without_workers;
+    settings.manager = manager_of(pool, static_cast<int>(settings.workers));
     settings.limits = {.terminate_us = microseconds(pool.request_terminate_timeout),
                        .slow_us = microseconds(pool.request_slowlog_timeout),
                        .track_finished = pool.request_terminate_timeout_track_finished};
@@ -160,7 +172,8 @@ int run_engine(EngineStart start)
     for (unsigned i = 0; i < core.settings.contexts; ++i) {
         contexts.push_back(std::make_unique<Context>(core, i));
     }
-    const int at_start = std::min(sched::ProcessManager(core.settings.manager).at_start(), static_cast<int>(contexts.size()));
+    const int classic = sched::ProcessManager(core.settings.manager).at_start();
+    const int at_start = std::min(static_cast<int>(core.settings.workers) + classic, static_cast<int>(contexts.size()));
     for (int i = 0; i < at_start; ++i) {
         Context* const context = contexts[static_cast<std::size_t>(i)].get();
         if (!context->start()) {

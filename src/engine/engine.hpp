@@ -16,6 +16,7 @@ struct EngineStart {
     PageHeaders page_headers;
     int access_log = -1;  // stays the caller's; -1: none
     pid_t master = -1;
+    bool may_do_without_workers = false;  // no other engine of the pool serves
 };
 
 // The rest of the forked process's life; returns its exit code.

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "engine/core.hpp"
+#include "engine/worker_routes.hpp"
 
 namespace ftm::engine {
 
@@ -66,6 +67,7 @@ private:
     After consume_pending(Session& session, Job*& whole);
     After whole_request(Session& session, Job*& whole);
     bool forget(Session& session);
+    void route(Job& job);
     bool let_machine_go_on(Session& session);
     [[nodiscard]] bool stays_unregistered(const Session& session) const;
     Job* closed(Session& session, Job* whole);
@@ -82,6 +84,7 @@ private:
     static constexpr std::size_t kMaxPending = std::size_t{64} << 10;  // bytes read ahead, or unsent (RULES 9)
 
     Core& core_;
+    WorkerRoutes routes_;
     const std::uint32_t holder_;
     observe::Slot* slot_ = nullptr;
     bool announced_ = false;

@@ -15,7 +15,10 @@ constexpr std::size_t kSpareJobs = 4;
 }  // namespace
 
 Reader::Reader(Core& core, std::uint32_t holder)
-    : core_(core), holder_(holder), buffer_(std::make_unique<std::array<char, 65536>>())
+    : core_(core),
+      routes_(core.settings.worker_script, core.settings.pool->worker_match),
+      holder_(holder),
+      buffer_(std::make_unique<std::array<char, 65536>>())
 {
 }
 
@@ -101,9 +104,9 @@ Job* Reader::accept_all(std::uint32_t listener)
         if (!core_.accepting.load(std::memory_order_relaxed)) {
             break;
         }
-        if (core_.idle.queued() >= core_.settings.queue_limit && !core_.listeners[listener].status_only) {
+        if (core_.queued() >= core_.settings.queue_limit && !core_.listeners[listener].status_only) {
             core_.accept_paused.store(true);
-            if (core_.idle.queued() < core_.settings.queue_limit) { // emptied before anybody saw that it is paused
+            if (core_.queued() < core_.settings.queue_limit) { // emptied before anybody saw that it is paused
                 core_.call_standby();
             }
             break;

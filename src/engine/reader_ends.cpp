@@ -78,6 +78,9 @@ void Reader::refuse(Job* job, int status, std::string_view reason)
 void Reader::adopted(Session& session, Job* whole)
 {
     session.asked = true;
+    if (whole != nullptr) {
+        route(*whole);
+    }
     ensure_registered(session);
     // The job only after the right is given back: from then on its context may end the connection at any time.
     Job* more = read(session, 0);

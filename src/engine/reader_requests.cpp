@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "engine/builtin_pages.hpp"
+#include "engine/clock.hpp"
 #include "engine/request_log.hpp"
 #include "fcgi/writer.hpp"
 #include "observe/log.hpp"
@@ -39,12 +40,18 @@ Reader::After Reader::whole_request(Session& session, Job*& whole)
         send_error(session, id, 500, "Internal Server Error");
         return keep ? After::go_on : After::close;
     }
+    route(job);
     job.session = &session;
     job.generation = session.read_right.generation();
     session.open_id.store(id);
     session.busy.store(true);
     whole = session.building.release();
     return After::whole;
+}
+
+void Reader::route(Job& job)
+{
+    job.for_worker = core_.settings.workers != 0 && routes_.is_worker(job.request.params, now_us());
 }
 
 // The request that is being received will not run. Whether its connection is to be kept.

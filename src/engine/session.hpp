@@ -23,6 +23,7 @@ struct Job {
     request::Request request;
     Session* session = nullptr;
     std::uint32_t generation = 0;
+    bool for_worker = false;
 };
 
 // Whether the connection is in the ready set. A connection whose first read is a whole request without KEEP_CONN never

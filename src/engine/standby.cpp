@@ -120,7 +120,9 @@ void Standby::on_host_message(Message& message)
 
 void Standby::tell_ready_once()
 {
-    if (!told_ready_ && core_.idle.idle_contexts() > 0) {
+    const bool workers_up = core_.booted_workers.load() == core_.settings.workers ||
+                            (core_.settings.may_do_without_workers && core_.workers_do_not_boot.load());
+    if (!told_ready_ && workers_up && core_.idle_of(false).idle_contexts() + core_.idle.idle_contexts() > 0) {
         const bool up = std::none_of(contexts_.begin(), contexts_.end(), [](const auto& context) {
             return context->alive() && !context->attached();
         });
@@ -168,6 +170,9 @@ void Standby::on_called()
     if (core_.quit_requested.exchange(false)) {
         core_.host.send(Message::Kind::want_successor, {});
     }
+    if (core_.refuse_worker_jobs.exchange(false)) {
+        refuse_worker_jobs();
+    }
     start_on_demand();
     maybe_go_to_sleep();
     if (core_.draining.load()) {
@@ -184,7 +189,7 @@ void Standby::on_called()
             return;
         }
         core_.standby_called.store(false);
-        if (core_.accept_paused.load() && core_.idle.queued() < core_.settings.queue_limit) {
+        if (core_.accept_paused.load() && core_.queued() < core_.settings.queue_limit) {
             resume_accepting();
         }
         if (core_.idle.every_context_is_busy()) {

@@ -41,6 +41,7 @@ private:
     void sweep();
     void schedule_sweep();
     void refuse_overdue();
+    void refuse_worker_jobs();
     void register_long_runner(Context& context);
     void schedule_maintenance();
     void maintain();

@@ -15,7 +15,7 @@ void Standby::become_wounded()
 {
     if (!wounded_) {
         wounded_ = true;
-        core_.idle.stop();
+        core_.stop_idle();
         core_.ready.notify();
     }
     for (const auto& context : contexts_) {

@@ -121,7 +121,7 @@ void Standby::continue_drain()
     }();
     if (wounded_ && to_successor) {
         std::vector<Job*> queued;
-        for (Job* job = nullptr; core_.idle.pop(job);) {
+        for (Job* job = nullptr; core_.pop_any(job);) {
             queued.push_back(job);
         }
         for (Job* job : queued) {
@@ -152,7 +152,7 @@ void Standby::continue_drain()
 
 void Standby::maybe_finish()
 {
-    bool busy = core_.idle.queued() != 0;
+    bool busy = core_.queued() != 0;
     for (const auto& context : contexts_) {
         busy = busy || (context->running() != 0 && context->crash_report().signal.load() == 0 && !is_stuck(*context));
     }
@@ -163,7 +163,7 @@ void Standby::maybe_finish()
         release_parked(); // every neighbour has finished: now the fault may end the process
         return;
     }
-    core_.idle.stop();
+    core_.stop_idle();
     core_.ready.notify();
     const unsigned stuck = stuck_contexts();
     if (core_.live_contexts.load() > stuck) {

@@ -31,10 +31,13 @@ void Standby::schedule_maintenance()
 sched::PoolLoad Standby::load() const
 {
     sched::PoolLoad load;
-    load.running = static_cast<int>(core_.live_contexts.load());
-    load.idle = static_cast<int>(core_.idle.idle_contexts());
+    load.idle = static_cast<int>(core_.idle_of(false).idle_contexts());
     const std::int64_t now = now_us();
     for (const auto& context : contexts_) {
+        if (context->is_worker()) {
+            continue;
+        }
+        load.running += context->alive() ? 1 : 0;
         if (context->alive() && context->attached() && context->running() == 0) {
             load.idle_for_s = std::max(load.idle_for_s, now / kSecondUs - context->last_active_us() / kSecondUs);
         }
@@ -47,7 +50,7 @@ void Standby::maintain()
     if (!told_ready_ || wounded_ || asleep_) {
         return;
     }
-    core_.idle.forget_leaving(); // the wish of a second ago, if nobody was idle then
+    core_.idle_of(false).forget_leaving(); // the wish of a second ago, if nobody was idle then
     manage(manager_.every_second(load()));
     maybe_go_to_sleep();
 }
@@ -55,13 +58,14 @@ void Standby::maintain()
 // A request that waits does not wait for the next second while contexts may still be added.
 void Standby::start_on_demand()
 {
-    if (!manager_.grows_and_shrinks() || wounded_ || core_.idle.queued() == 0 || !core_.idle.every_context_is_busy()) {
+    Idle& idle = core_.idle_of(false);
+    if (!manager_.grows_and_shrinks() || wounded_ || idle.queued() == 0 || !idle.every_context_is_busy()) {
         return;
     }
     const auto starting = std::count_if(contexts_.begin(), contexts_.end(), [](const auto& context) {
-        return context->alive() && !context->settled();
+        return !context->is_worker() && context->alive() && !context->settled();
     });
-    manage(manager_.on_demand(load(), static_cast<int>(core_.idle.queued()), static_cast<int>(starting)));
+    manage(manager_.on_demand(load(), static_cast<int>(idle.queued()), static_cast<int>(starting)));
 }
 
 void Standby::manage(const sched::ProcessManager::Step& step)
@@ -72,7 +76,7 @@ void Standby::manage(const sched::ProcessManager::Step& step)
     }
     int started = 0;
     for (const auto& context : contexts_) {
-        if (started < step.start && !context->alive()) {
+        if (started < step.start && !context->is_worker() && !context->alive()) {
             if (!context->start()) {
                 observe::log(observe::Level::error, "[pool %s] context %u cannot be started: no thread", pool,
                              context->number());
@@ -86,7 +90,7 @@ void Standby::manage(const sched::ProcessManager::Step& step)
                      note.text.c_str());
     }
     if (step.retire) {
-        core_.wake(core_.idle.let_one_leave());
+        core_.wake(core_.idle_of(false).let_one_leave());
     }
 }
 
@@ -96,7 +100,7 @@ void Standby::maybe_go_to_sleep()
 {
     if (core_.settings.manager.manager != sched::Manager::ondemand || asleep_ || wounded_ || !told_ready_ ||
         core_.draining.load() || core_.live_contexts.load() != 0 || core_.sessions.open() != 0 ||
-        core_.idle.queued() != 0 || !predecessors_.empty()) {
+        core_.queued() != 0 || !predecessors_.empty()) {
         return;
     }
     asleep_ = true;

@@ -82,7 +82,7 @@ void Standby::sweep()
     if (core_.accept_paused.load()) { // only then does anything wait in the kernel for longer
         observe::raise_to(core_.board.counters().max_queue_length, queue_status(core_).waiting);
     }
-    if (core_.accept_paused.load() && core_.idle.queued() < core_.settings.queue_limit) {
+    if (core_.accept_paused.load() && core_.queued() < core_.settings.queue_limit) {
         resume_accepting();
     }
     refuse_overdue();
@@ -96,14 +96,29 @@ void Standby::sweep()
 void Standby::refuse_overdue()
 {
     const std::chrono::seconds limit = core_.settings.pool->request_queue_timeout;
-    if (limit == 0s || core_.idle.queued() == 0) {
+    if (limit == 0s || core_.queued() == 0) {
         return;
     }
     const auto oldest = std::chrono::steady_clock::now() - limit;
     std::vector<Job*> overdue;
-    core_.idle.remove_if([&](const Job* job) { return job->request.accepted < oldest; },
-                         [&](Job* job) { overdue.push_back(job); });
+    for (Idle* idle : {&core_.idle, &core_.classic}) {
+        idle->remove_if([&](const Job* job) { return job->request.accepted < oldest; },
+                        [&](Job* job) { overdue.push_back(job); });
+    }
     for (Job* job : overdue) {
+        core_.board.counters().rejected.fetch_add(1);
+        reader_.refuse(job, 503, "Service Unavailable");
+    }
+}
+
+// No worker boots: 503 at once rather than when one does.
+void Standby::refuse_worker_jobs()
+{
+    std::vector<Job*> waiting;
+    for (Job* job = nullptr; core_.booted_workers.load() == 0 && core_.idle.pop(job);) {
+        waiting.push_back(job);
+    }
+    for (Job* job : waiting) {
         core_.board.counters().rejected.fetch_add(1);
         reader_.refuse(job, 503, "Service Unavailable");
     }

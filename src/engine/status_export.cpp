@@ -35,7 +35,7 @@ const char* name_of(config::ProcessManager pm)
 observe::QueueStatus queue_status(const Core& core)
 {
     observe::QueueStatus queue;
-    queue.waiting = core.idle.queued();
+    queue.waiting = core.queued();
     if (core.listeners.empty()) {
         return queue;
     }

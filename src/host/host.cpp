@@ -59,7 +59,8 @@ Host::Host(HostStart start)
       access_log_(std::move(start.access_log)),
       master_pid_(start.master_pid),
       crash_(make_pipe()),
-      opcache_(make_pipe())
+      opcache_(make_pipe()),
+      first_generation_(start.first_generation)
 {
 }
 

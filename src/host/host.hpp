@@ -20,6 +20,7 @@ struct HostStart {
     observe::Scoreboard board;
     UniqueFd access_log;  // invalid: none
     pid_t master_pid = -1;
+    bool first_generation = false;  // no earlier one serves
 };
 
 // The rest of the forked process's life; returns its exit code.

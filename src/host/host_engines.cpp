@@ -1,6 +1,7 @@
 // Engines of a host: fork, readiness, replacement, exit.
 #include "host/host_process.hpp"
 
+#include <algorithm>
 #include <fcntl.h>
 #include <list>
 #include <signal.h>
@@ -47,7 +48,7 @@ void Host::start_engine()
     engine.pid = pid;
     engine.channel = std::move(ours);
     engine.started = Clock::now();
-    engine.deadline = engine.started + kReadyTimeout;
+    engine.deadline = engine.started + ready_timeout();
     engine.out_read = std::move(out_read);
     engine.err_read = std::move(err_read);
     engines_.push_back(std::move(engine));
@@ -74,6 +75,10 @@ void Host::become_engine(Channel to_host, UniqueFd out, UniqueFd err)
     start.page_headers = page_headers_;
     start.access_log = access_log_.get();
     start.master = master_pid_;
+    start.may_do_without_workers =
+        first_generation_ && std::none_of(engines_.begin(), engines_.end(), [](const EngineProcess& engine) {
+            return engine.state == State::ready;
+        });
     ::dup2(out.get(), STDOUT_FILENO);
     ::dup2(err.get(), STDERR_FILENO);
     out.reset();
@@ -136,7 +141,7 @@ void Host::on_ready(EngineProcess& engine)
             auto [for_new, for_old] = Channel::make();
             old.hands_over = true;
             if (old.state != State::wounded) {
-                old.deadline = Clock::now() + pool_.pm_drain_timeout + kReadyTimeout;
+                old.deadline = Clock::now() + pool_.pm_drain_timeout + ready_timeout();
             }
             engine.channel.send(Message::Kind::take_over, {}, {}, {for_new.fd()});
             old.channel.send(Message::Kind::drain, {std::chrono::milliseconds(pool_.pm_drain_timeout).count()}, {},

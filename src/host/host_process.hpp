@@ -56,6 +56,7 @@ private:
     [[nodiscard]] int timeout_ms() const;
     [[nodiscard]] EngineProcess* find(pid_t pid);
     [[nodiscard]] bool is_serving() const;
+    [[nodiscard]] std::chrono::seconds ready_timeout() const;
     [[nodiscard]] bool is_ondemand() const { return pool_.pm == config::ProcessManager::ondemand; }
 
     const config::Pool& pool_;
@@ -73,6 +74,7 @@ private:
 
     std::list<EngineProcess> engines_;
     std::vector<UniqueFd> pending_take_over_;  // connections of earlier generations, for the first ready engine
+    bool first_generation_ = false;  // no earlier one serves
     bool draining_ = false;
     bool reported_ready_ = false;
     std::optional<Clock::time_point> unclaimed_;    // the master is gone or executing: serve until then

@@ -13,6 +13,12 @@ using observe::Level;
 using observe::log;
 using State = EngineProcess::State;
 
+// RULES 20
+std::chrono::seconds Host::ready_timeout() const
+{
+    return pool_.worker_script ? pool_.worker_boot_timeout : std::chrono::seconds(kReadyTimeout);
+}
+
 int Host::timeout_ms() const
 {
     std::optional<Clock::time_point> next;
@@ -70,7 +76,7 @@ void Host::on_time()
         }
         if (engine.state == State::starting) {
             log(Level::error, "[pool %s] child %d did not become ready within %d seconds", pool_.name.c_str(), engine.pid,
-                static_cast<int>(kReadyTimeout.count()));
+                static_cast<int>(ready_timeout().count()));
         }
         ::kill(engine.pid, SIGKILL);
         engine.deadline.reset();

@@ -211,6 +211,7 @@ void Master::become_host(Pool& pool, Channel to_master)
     host.runtime.ini_path = start_.command_line.ini_path.value_or("");
     host.runtime.ini_ignore = start_.command_line.no_ini;
     host.runtime.ini_entries = config::ini_entries(start_.command_line.defines);
+    host.runtime.worker = pool.config->worker_script.has_value();
     host.runtime.log_limit = static_cast<std::size_t>(start_.config.global.log_limit);
     for (const config::PhpValue& value : pool.config->php_values) {
         host.runtime.values.push_back({value.key, value.value, value.admin});
@@ -225,6 +226,9 @@ void Master::become_host(Pool& pool, Channel to_master)
     close_others({to_master.fd(), pool.board.fd(), listener, status_listener, log_fd, pool.access_log.get()});
     observe::Log::instance().set_channel(log_fd);
     host.master = std::move(to_master);
+    host.first_generation = std::none_of(pool.hosts.begin(), pool.hosts.end(), [](const HostProcess& other) {
+        return other.state == HostProcess::State::serving;
+    });
     host.board = std::move(pool.board); // mapping it again would mean believing what engines may have written there
     host.access_log = std::move(pool.access_log);
     host.listeners.push_back({UniqueFd(listener), net::is_tcp(listener)});

@@ -42,7 +42,8 @@ void Master::on_host_message(Pool& pool, HostProcess& host, Message& message)
     switch (message.kind) {
         case Message::Kind::engine_started: {
             if (host.state == State::starting) { // PHP has started, preloading included
-                host.deadline = Clock::now() + kReadyTimeout;
+                host.deadline = Clock::now() + kReadyTimeout +
+                                (pool.config != nullptr && pool.config->worker_script ? pool.config->worker_boot_timeout : 0s);
             }
             EngineRecord record;
             record.started = Clock::now();

@@ -20,10 +20,8 @@ ResolvedScript resolve_on_context(request::Request& request)
     return resolve_script(request.params, settings, probe);
 }
 
-RunResult run_classic(request::Request& request, const ResolvedScript& script, const PoolScripts& pool,
-                      Responder& responder) noexcept
+ftm_request_info request_info(const request::Request& request, const ResolvedScript& script) noexcept
 {
-    RunningRequest running{request, responder, pool};
     ftm_request_info info{};
     info.request_method = script.request_method;
     info.query_string = script.query_string;
@@ -35,7 +33,12 @@ RunResult run_classic(request::Request& request, const ResolvedScript& script, c
     info.php_admin_value = request.params.value_z("PHP_ADMIN_VALUE");
     info.content_length = script.content_length;
     info.response_code = script.response_code;
-    switch (ftm_run_request(&running, &info)) {
+    return info;
+}
+
+RunResult run_result(ftm_run_result result) noexcept
+{
+    switch (result) {
         case FTM_RUN_OK:
             return RunResult::ok;
         case FTM_RUN_TERMINATED:
@@ -44,6 +47,14 @@ RunResult run_classic(request::Request& request, const ResolvedScript& script, c
             break;
     }
     return RunResult::poisoned;
+}
+
+RunResult run_classic(request::Request& request, const ResolvedScript& script, const PoolScripts& pool,
+                      Responder& responder) noexcept
+{
+    RunningRequest running{request, responder, pool};
+    const ftm_request_info info = request_info(request, script);
+    return run_result(ftm_run_request(&running, &info));
 }
 
 }  // namespace ftm::php

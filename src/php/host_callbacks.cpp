@@ -109,6 +109,8 @@ constexpr ftm_host kHost{
     .script_ended = script_ended,
     .php_message = php_message,
     .log = log,
+    .worker_wait = worker_wait,
+    .worker_done = worker_done,
     .pool_status = pool_status,
     .process_status = process_status,
     .environment = environment,

@@ -1,6 +1,7 @@
 // The noexcept leaves that C calls: the only C++ reachable from libphp (docs/ARCHITECTURE.md, "the wall").
 #pragma once
 
+#include "ftm_engine.h"
 #include "ftm_host.h"
 #include "php/classic_run.hpp"
 
@@ -14,5 +15,14 @@ struct RunningRequest {
 };
 
 const ftm_host& host_callbacks() noexcept;
+
+// Pointers into both.
+ftm_request_info request_info(const request::Request& request, const ResolvedScript& script) noexcept;
+
+RunResult run_result(ftm_run_result result) noexcept;
+
+// worker_run.cpp
+void* worker_wait(void* boot, ftm_request_info* info) noexcept;
+void worker_done(void* boot) noexcept;
 
 }  // namespace ftm::php

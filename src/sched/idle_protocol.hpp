@@ -27,6 +27,7 @@ public:
     };
     enum class Notify { nobody, waiter, standby };
 
+    // Without wanted waiters its contexts never wait in the ready set: they are given what others have read.
     IdleProtocol(P& platform, unsigned contexts, unsigned wanted_waiters)
         : platform_(platform), wanted_waiters_(wanted_waiters)
     {
@@ -52,7 +53,8 @@ public:
             cold_.push_back(context);
             cold_count_.store(static_cast<unsigned>(cold_.size()));
         }
-        if ((work_visible() || waiters_.load() == 0) && withdraw(context)) {
+        const bool nobody_watches = wanted_waiters_ != 0 && waiters_.load() == 0;
+        if ((work_visible() || nobody_watches) && withdraw(context)) {
             return Idle::again;
         }
         return Idle::sleep;

@@ -1,0 +1,36 @@
+/* Worker mode between the C files of sapi/ (docs/ARCHITECTURE.md, "Worker mode"). */
+#ifndef FTM_WORKER_H
+#define FTM_WORKER_H
+
+#include "ftm_internal.h"
+
+typedef enum ftm_worker_state {
+    FTM_WORKER_NONE,    /* this context runs classic requests */
+    FTM_WORKER_BOOTING, /* the script has not yet asked for a request */
+    FTM_WORKER_WAITING,
+    FTM_WORKER_SERVING,
+    FTM_WORKER_LEAVING  /* the script has been told to end its loop */
+} ftm_worker_state;
+
+/* ftm_worker_request.c: a stripped php_request_startup()/php_request_shutdown() around each request of a worker. Both
+ * may run PHP code (output handlers, session handlers) and catch its bailouts. */
+typedef enum ftm_worker_step {
+    FTM_WORKER_OK,
+    FTM_WORKER_REFUSED, /* the input made an exception: there is nothing to run */
+    FTM_WORKER_BAILED   /* PHP's state is not to be trusted: end the script */
+} ftm_worker_step;
+
+ftm_worker_step ftm_worker_request_begin(void *request, const ftm_request_info *info);
+ftm_worker_step ftm_worker_request_end(void);
+
+/* ftm_worker.c: when a worker's script ends between two requests */
+void ftm_worker_return_to_boot(void);
+
+/* ftm_worker_session.c */
+void ftm_worker_reset_session(void);
+
+/* ftm_worker_functions.c; registered in pools with worker.script only */
+extern const zend_function_entry ftm_worker_functions[];
+void ftm_register_worker_constants(int module_number);
+
+#endif

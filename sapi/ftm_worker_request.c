@@ -1,0 +1,189 @@
+/* What happens around each request of a worker (research: FrankenPHP's frankenphp_worker_request_startup/shutdown). What
+ * stays from one request to the next is the application's: classes, statics, ini settings, handlers, $_ENV. */
+#include "ftm_worker.h"
+
+#include "main/php_streams.h"
+#include "main/php_memory_streams.h"
+
+/* php://input keeps its body in a temporary stream of the regular list, which only php_request_shutdown() empties. */
+static void free_body_streams(void)
+{
+    zend_resource *resource;
+    ZEND_HASH_FOREACH_PTR(&EG(regular_list), resource)
+    {
+        if (resource->type != php_file_le_stream() || resource->ptr == NULL || GC_REFCOUNT(resource) != 1) {
+            continue;
+        }
+        php_stream *stream = resource->ptr;
+        if (stream->ops == &php_stream_temp_ops && !stream->__exposed) {
+            zend_list_delete(resource);
+        }
+    }
+    ZEND_HASH_FOREACH_END();
+}
+
+static void clear_last_error(void)
+{
+    if (PG(last_error_message)) {
+        zend_string_release(PG(last_error_message));
+        PG(last_error_message) = NULL;
+    }
+    if (PG(last_error_file)) {
+        zend_string_release(PG(last_error_file));
+        PG(last_error_file) = NULL;
+    }
+    PG(last_error_type) = 0;
+    PG(last_error_lineno) = 0;
+}
+
+/* ext/filter keeps copies of the input of its own. */
+static void call_filter_module(bool startup)
+{
+    zend_module_entry *module = zend_hash_str_find_ptr(&module_registry, ZEND_STRL("filter"));
+    if (module == NULL) {
+        return;
+    }
+    zend_result (*function)(INIT_FUNC_ARGS) = startup ? module->request_startup_func : module->request_shutdown_func;
+    if (function != NULL) {
+        function(module->type, module->module_number);
+    }
+}
+
+/* $_ENV stays. $_REQUEST is made again where it has been used; $_SERVER always, for it may be used unseen. */
+static void renew_superglobals(void)
+{
+    zend_auto_global *global;
+
+    zval_ptr_dtor_nogc(&PG(http_globals)[TRACK_VARS_FILES]);
+    ZVAL_UNDEF(&PG(http_globals)[TRACK_VARS_FILES]);
+    ZEND_HASH_MAP_FOREACH_PTR(CG(auto_globals), global)
+    {
+        if (global->auto_global_callback == NULL) {
+            global->armed = 0;
+        } else if (zend_string_equals_literal(global->name, "_ENV")) {
+            continue;
+        } else if (!global->jit || zend_string_equals_literal(global->name, "_SERVER") ||
+                   zend_hash_exists(&EG(symbol_table), global->name)) {
+            global->armed = global->auto_global_callback(global->name);
+        }
+    }
+    ZEND_HASH_FOREACH_END();
+}
+
+static void start_output(void)
+{
+    if (PG(output_handler) && PG(output_handler)[0]) {
+        zval handler;
+        ZVAL_STRING(&handler, PG(output_handler));
+        php_output_start_user(&handler, 0, PHP_OUTPUT_HANDLER_STDFLAGS);
+        zval_ptr_dtor(&handler);
+    } else if (PG(output_buffering)) {
+        php_output_start_user(NULL, PG(output_buffering) > 1 ? (size_t)PG(output_buffering) : 0, PHP_OUTPUT_HANDLER_STDFLAGS);
+    } else if (PG(implicit_flush)) {
+        php_output_set_implicit_flush(1);
+    }
+}
+
+static void activate(void)
+{
+    php_output_activate();
+    PG(header_is_being_sent) = 0;
+    PG(connection_status) = PHP_CONNECTION_NORMAL;
+    PG(ignore_user_abort) = 1;
+    sapi_activate();
+    zend_set_timeout(PG(max_input_time) == -1 ? EG(timeout_seconds) : PG(max_input_time), 1);
+    if (PG(expose_php) && !SG(headers_sent)) {
+        sapi_add_header(SAPI_PHP_VERSION_HEADER, sizeof(SAPI_PHP_VERSION_HEADER) - 1, 1);
+    }
+    start_output();
+    renew_superglobals();
+    call_filter_module(true);
+}
+
+ftm_worker_step ftm_worker_request_begin(void *request, const ftm_request_info *info)
+{
+    volatile ftm_worker_step step = FTM_WORKER_BAILED;
+    zend_execute_data *frame = EG(current_execute_data);
+    /* A handler that throws while the input is parsed has no frame to throw into. */
+    zval user_error_handler;
+    ZVAL_COPY_VALUE(&user_error_handler, &EG(user_error_handler));
+    ZVAL_UNDEF(&EG(user_error_handler));
+
+    SG(server_context) = request;
+    EG(exit_status) = 0;
+    zend_try
+    {
+        ftm_prepare_request(info);
+        clear_last_error();
+        zend_memory_reset_peak_usage();
+        activate();
+        step = FTM_WORKER_OK;
+    }
+    zend_end_try();
+    EG(current_execute_data) = frame;
+    SG(sapi_started) = 1;
+    if (Z_ISUNDEF(EG(user_error_handler))) {
+        ZVAL_COPY_VALUE(&EG(user_error_handler), &user_error_handler);
+    } else {
+        zval_ptr_dtor(&user_error_handler);
+    }
+    if (EG(exception)) {
+        zend_clear_exception();
+        step = FTM_WORKER_REFUSED;
+    }
+    if (PG(max_input_time) != -1) {
+        zend_set_timeout(INI_INT("max_execution_time"), 0);
+    }
+    return step;
+}
+
+static void end_output(void)
+{
+    php_output_end_all();
+}
+
+static void end_filter(void)
+{
+    call_filter_module(false);
+}
+
+static void end_headers(void)
+{
+    php_output_deactivate();
+}
+
+ftm_worker_step ftm_worker_request_end(void)
+{
+    static void (*const parts[])(void) = {end_output, end_filter, ftm_worker_reset_session, end_headers,
+                                          ftm_end_script, ftm_restore_request_values, sapi_deactivate,
+                                          free_body_streams};
+    zend_execute_data *frame = EG(current_execute_data);
+    volatile ftm_worker_step step = FTM_WORKER_OK;
+    for (volatile size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+        zend_try
+        {
+            parts[i]();
+        }
+        zend_catch
+        {
+            step = FTM_WORKER_BAILED;
+        }
+        zend_end_try();
+        EG(current_execute_data) = frame;
+    }
+    if (EG(exception)) { /* of an output or session handler */
+        zend_clear_exception();
+    }
+    /* Until the next request, what the script does is the boot request's. */
+    SG(server_context) = FTM_G(worker_boot);
+    SG(request_info).content_type_dup = NULL; /* freed, and about to be freed again when the script ends */
+    SG(request_info).current_user = NULL;
+    SG(request_info).request_method = NULL;
+    SG(request_info).query_string = NULL;
+    SG(request_info).request_uri = NULL;
+    SG(request_info).content_type = NULL;
+    SG(request_info).cookie_data = NULL;
+    SG(request_info).content_length = 0;
+    zend_set_memory_limit(PG(memory_limit));
+    return step;
+}
