@@ -36,6 +36,7 @@ struct Message {
         start_engine,     // a client waits for an ondemand pool that has no engine
         // engine → host → master
         slow_trace,       // args: pid; text: backtrace for the slowlog
+        left_listeners,   // a draining engine, or all of a draining host's, accept no more
         // engine → host
         engine_idle       // an ondemand engine that nobody needs: has left its listeners, wants to be drained
     };

@@ -87,6 +87,7 @@ void Standby::begin_drain(std::chrono::milliseconds deadline, bool php_fpm_follo
         }
     });
     continue_drain();
+    core_.host.send(Message::Kind::left_listeners, {});
 }
 
 // RULES 6: out of the set first, then accept what had already been given to us.

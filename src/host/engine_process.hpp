@@ -22,6 +22,7 @@ struct EngineProcess {
     State state = State::starting;
     Clock::time_point started;
     bool expected_to_exit = false;            // its exit needs no replacement
+    bool accepts = true;                      // until it says that it has left the listeners
     bool stuck = false;                       // a context of it does not end its request; it will end by SIGTERM
     bool hands_over = false;                  // its successor has been told to take over
     std::optional<Clock::time_point> deadline;  // when a wounded or draining engine is ended

@@ -104,6 +104,9 @@ void Host::on_engine_message(EngineProcess& engine, Message& message)
         if (engine.stuck) {
             limit_wounded(Clock::now());
         }
+    } else if (message.kind == Message::Kind::left_listeners) {
+        engine.accepts = false;
+        report_left();
     } else if (message.kind == Message::Kind::slow_trace) {
         master_.send(Message::Kind::slow_trace, {engine.pid}, message.text);
     } else if (message.kind == Message::Kind::engine_idle && engine.state == State::ready && !draining_) {
@@ -113,6 +116,18 @@ void Host::on_engine_message(EngineProcess& engine, Message& message)
         engine.hands_over = true;
         engine.deadline = Clock::now() + time + kKillAfterGiveUp;
         engine.channel.send(Message::Kind::drain, {time.count()});
+    }
+}
+
+// The master waits for it before it says that the next generation is ready: from then on no answer is of the old code.
+void Host::report_left()
+{
+    const bool accepts = std::any_of(engines_.begin(), engines_.end(), [](const EngineProcess& engine) {
+        return engine.accepts && engine.state != State::wounded;
+    });
+    if (draining_ && !accepts && !reported_left_) {
+        reported_left_ = true;
+        master_.send(Message::Kind::left_listeners, {});
     }
 }
 
@@ -165,6 +180,7 @@ void Host::on_exit(EngineProcess& engine, int status)
     const bool never_ready = engine.state == State::starting;
     const bool nobody_came = is_ondemand() && engine.expected_to_exit && pending_take_over_.empty();
     engines_.remove_if([&](const EngineProcess& e) { return &e == &engine; });
+    report_left();
     if (draining_ || is_serving() || start_again_ || nobody_came) {
         return;
     }

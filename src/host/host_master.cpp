@@ -122,6 +122,7 @@ void Host::drain_all(std::chrono::milliseconds deadline, UniqueFd successor, boo
         }
     }
     listeners_.clear();
+    report_left();
 }
 
 }  // namespace ftm::host

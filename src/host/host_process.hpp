@@ -44,6 +44,7 @@ private:
     void on_engine_message(EngineProcess& engine, Message& message);
     void on_ready(EngineProcess& engine);
     void report_ready(pid_t engine);
+    void report_left();
     void on_master();
     void on_master_message(Message& message);
     void on_crash();
@@ -77,6 +78,7 @@ private:
     bool first_generation_ = false;  // no earlier one serves
     bool draining_ = false;
     bool reported_ready_ = false;
+    bool reported_left_ = false;
     std::optional<Clock::time_point> unclaimed_;    // the master is gone or executing: serve until then
     std::optional<Clock::time_point> start_again_;  // back-off after an engine that never became ready
 };

@@ -95,6 +95,10 @@ void Master::on_host_message(Pool& pool, HostProcess& host, Message& message)
                 log(Level::notice, "[pool %s] opcache asked for a restart: a new generation starts", pool.name.c_str());
             }
             break;
+        case Message::Kind::left_listeners:
+            host.leaves_by.reset();
+            maybe_announce();
+            break;
         case Message::Kind::failed:
             on_generation_failed(pool, host, message.text);
             break;
@@ -136,6 +140,7 @@ void Master::drain(Pool& pool, HostProcess& old, UniqueFd successor)
     }
     const auto time = drain_time(pool);
     old.state = State::draining;
+    old.leaves_by = Clock::now() + kLeaveTime;
     old.deadline = Clock::now() + time + kDrainMargin;
     old.channel.send(Message::Kind::drain, {time.count()}, {}, fds);
 }
@@ -160,7 +165,12 @@ void Master::maybe_announce()
     }
     const bool all = std::all_of(pools_.begin(), pools_.end(),
                                  [](const Pool& pool) { return pool.config == nullptr || pool.ready_once; });
-    if (all) {
+    const auto now = Clock::now();
+    const bool old_ones_accept = std::any_of(pools_.begin(), pools_.end(), [&](const Pool& pool) {
+        return std::any_of(pool.hosts.begin(), pool.hosts.end(),
+                           [&](const HostProcess& host) { return host.alive && host.leaves_by && now < *host.leaves_by; });
+    });
+    if (all && !old_ones_accept) {
         announced_ = true;
         log(Level::notice, "ready to handle connections");
         notify_ready();

@@ -124,6 +124,9 @@ int Master::timeout_ms() const
         }
         for (const HostProcess& host : pool.hosts) {
             consider(host.deadline);
+            if (!announced_) {
+                consider(host.leaves_by);
+            }
         }
     }
     if (!next) {
@@ -150,8 +153,12 @@ void Master::on_time()
         }
         return;
     }
+    maybe_announce();
     for (Pool& pool : pools_) {
         for (HostProcess& host : pool.hosts) {
+            if (host.leaves_by && now >= *host.leaves_by) {
+                host.leaves_by.reset();
+            }
             if (host.deadline && now >= *host.deadline) {
                 host.deadline.reset();
                 if (host.state == State::starting) {

@@ -18,6 +18,7 @@ namespace ftm::master {
 
 inline constexpr auto kStartTimeout = std::chrono::minutes(10);           // PHP's start in the host, with preloading
 inline constexpr auto kReadyTimeout = std::chrono::seconds(12);           // then; the host itself gives an engine 10 s
+inline constexpr auto kLeaveTime = std::chrono::seconds(1);               // an old engine leaves its listeners at once
 inline constexpr auto kDrainMargin = std::chrono::seconds(5);             // a host's own deadline comes first
 inline constexpr auto kGenerationInterval = std::chrono::seconds(2);      // RULES 14
 inline constexpr auto kMaxBackOff = std::chrono::seconds(30);

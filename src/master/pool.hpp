@@ -48,6 +48,7 @@ struct HostProcess {
     bool alive = true;  // false: exited, waits for its last messages to be read
     std::map<pid_t, EngineRecord> engines;
     bool asked = false;  // of an ondemand pool: an engine has been ordered, and none has ended since
+    std::optional<Clock::time_point> leaves_by;  // draining: has not said yet that it accepts no more; when not to wait any longer
     std::optional<Clock::time_point> deadline;  // starting: to become ready; draining: to be gone
 };
 

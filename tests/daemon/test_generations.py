@@ -135,6 +135,15 @@ class Generations(DaemonTest):
         self.poll(lambda: not server.titled('php-fpm: pool gone') and not server.titled('php-fpm: pool host gone'), 15)
         self.assertNotIn('unknown child', server.log_text())
 
+    def test_after_ready_all_answers_are_of_the_new_generation(self):
+        server = self.serve([Pool(children=4, settings={'env[GENERATION]': '0'})])
+        script = server.script('which.php', '<?php echo getenv("GENERATION");')
+        for count in range(1, 9):
+            server.pool().settings = [('env[GENERATION]', str(count))]
+            server.write_conf()
+            self.reload(server, count + 1)
+            self.assertEqual({server.get(script).text for _ in range(30)}, {str(count)})
+
     @time_limit(60)
     def test_preloading_may_take_its_time(self):
         server = self.serve(start=False, modules=['opcache'], ini={'opcache.enable': '1'})
