@@ -2,7 +2,6 @@
 
 #include <unistd.h>
 
-#include "engine/status_export.hpp"
 #include "observe/log.hpp"
 
 namespace ftm::engine {
@@ -45,21 +44,5 @@ bool BootOutput::flush() noexcept
 }
 
 void BootOutput::finish(bool) noexcept { flush(); }
-
-bool BootOutput::pool_status(ftm_pool_status& out) noexcept
-{
-    status_ = engine::pool_status(core_, true);
-    export_pool(status_, out);
-    return true;
-}
-
-bool BootOutput::process_status(unsigned index, ftm_process_status& out) noexcept
-{
-    if (index >= status_.processes.size()) {
-        return false;
-    }
-    export_process(status_.processes[index], out);
-    return true;
-}
 
 }  // namespace ftm::engine

@@ -5,7 +5,7 @@
 #include <string>
 
 #include "engine/core.hpp"
-#include "observe/pool_status.hpp"
+#include "engine/status_export.hpp"
 #include "php/responder.hpp"
 
 namespace ftm::engine {
@@ -23,14 +23,14 @@ public:
     [[nodiscard]] unsigned interrupted(int&) noexcept override { return 0; }
     void traced(std::string_view) noexcept override {}
     void cut() noexcept override {}
-    bool pool_status(ftm_pool_status& out) noexcept override;
-    bool process_status(unsigned index, ftm_process_status& out) noexcept override;
+    bool pool_status(ftm_pool_status& out) noexcept override { return status_.pool(core_, out); }
+    bool process_status(unsigned index, ftm_process_status& out) noexcept override { return status_.process(index, out); }
 
 private:
     void log_line(std::string_view line) const noexcept;
 
     Core& core_;
-    observe::PoolStatus status_;
+    StatusForScript status_;
     std::string unfinished_;  // a line without its end yet
 };
 

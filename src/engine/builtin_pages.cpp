@@ -4,9 +4,9 @@
 
 #include "engine/clock.hpp"
 #include "engine/request_log.hpp"
+#include "engine/request_slot.hpp"
 #include "engine/status_export.hpp"
 #include "observe/status_page.hpp"
-#include "php/basic_auth.hpp"
 
 namespace ftm::engine {
 namespace {
@@ -31,13 +31,7 @@ public:
         if (slot_ == nullptr) { // none, or its own script goes on after fastcgi_finish_request()
             return;
         }
-        const auto text = [](const char* s) { return s != nullptr ? std::string_view(s) : std::string_view(); };
-        slot_->accepted_us.store(microseconds_of(job.request.accepted), std::memory_order_relaxed);
-        slot_->requests.store(slot_->requests.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
-        slot_->content_length.store(script.content_length, std::memory_order_relaxed);
-        observe::set_text(*slot_, text(script.request_uri), text(script.query_string), text(script.request_method),
-                          text(script.path_translated), php::basic_auth_user(script.authorization));
-        slot_->state.store(static_cast<std::uint32_t>(observe::SlotState::running), std::memory_order_relaxed);
+        show_request(*slot_, job, script, observe::SlotState::running);
     }
     ~OnSlot()
     {

@@ -9,7 +9,6 @@
 #include <vector>
 
 #include "engine/clock.hpp"
-#include "engine/status_export.hpp"
 
 namespace ftm::engine {
 namespace {
@@ -241,23 +240,6 @@ bool FcgiResponder::script_ended(const ftm_script_end& end) noexcept
     outcome.headers = headers;
     outcome.peer = peer_;
     return log_request(core_, *job_, *script_, outcome);
-}
-
-bool FcgiResponder::pool_status(ftm_pool_status& out) noexcept
-{
-    core_.cpu_asked.store(true, std::memory_order_relaxed);
-    status_ = engine::pool_status(core_, true);
-    export_pool(status_, out);
-    return true;
-}
-
-bool FcgiResponder::process_status(unsigned index, ftm_process_status& out) noexcept
-{
-    if (index >= status_.processes.size()) {
-        return false;
-    }
-    export_process(status_.processes[index], out);
-    return true;
 }
 
 }  // namespace ftm::engine

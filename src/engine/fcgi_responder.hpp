@@ -9,8 +9,8 @@
 #include "engine/request_log.hpp"
 #include "engine/request_watch.hpp"
 #include "engine/session.hpp"
+#include "engine/status_export.hpp"
 #include "fcgi/writer.hpp"
-#include "observe/pool_status.hpp"
 #include "php/responder.hpp"
 
 namespace ftm::engine {
@@ -31,8 +31,8 @@ public:
     [[nodiscard]] unsigned interrupted(int& depth) noexcept override;
     void traced(std::string_view backtrace) noexcept override { core_.report_slow(backtrace); }
     void cut() noexcept override;
-    bool pool_status(ftm_pool_status& out) noexcept override;
-    bool process_status(unsigned index, ftm_process_status& out) noexcept override;
+    bool pool_status(ftm_pool_status& out) noexcept override { return status_.pool(core_, out); }
+    bool process_status(unsigned index, ftm_process_status& out) noexcept override { return status_.process(index, out); }
 
     // For the standby thread, once this context has crashed and is parked.
     [[nodiscard]] bool anything_sent() const noexcept { return sent_; }
@@ -70,7 +70,7 @@ private:
     const php::ResolvedScript* script_ = nullptr;
     ThreadCpu cpu_before_;                // with %C in access.format
     std::string peer_;                    // with %R
-    observe::PoolStatus status_;          // what fpm_get_status() is reading
+    StatusForScript status_;
 };
 
 }  // namespace ftm::engine

@@ -52,8 +52,11 @@ observe::PoolStatus pool_status(Core& core, bool with_processes)
     return observe::read_status(core.board, name_of(pm), queue_status(core), with_processes);
 }
 
-void export_pool(const observe::PoolStatus& status, ftm_pool_status& out) noexcept
+bool StatusForScript::pool(Core& core, ftm_pool_status& out) noexcept
 {
+    core.cpu_asked.store(true, std::memory_order_relaxed);
+    status_ = pool_status(core, true);
+    const observe::PoolStatus& status = status_;
     copy(out.name, status.pool);
     out.process_manager = status.process_manager.data(); // name_of()'s, NUL-terminated
     out.now = status.now;
@@ -69,10 +72,15 @@ void export_pool(const observe::PoolStatus& status, ftm_pool_status& out) noexce
     out.slow_requests = static_cast<std::int64_t>(status.slow_requests);
     out.memory_peak = static_cast<std::int64_t>(status.memory_peak);
     out.processes = static_cast<unsigned>(status.processes.size());
+    return true;
 }
 
-void export_process(const observe::ProcessStatus& process, ftm_process_status& out) noexcept
+bool StatusForScript::process(unsigned index, ftm_process_status& out) const noexcept
 {
+    if (index >= status_.processes.size()) {
+        return false;
+    }
+    const observe::ProcessStatus& process = status_.processes[index];
     out.pid = process.pid;
     out.state_name = observe::state_name(process.state);
     out.start_time = process.start_time;
@@ -89,6 +97,7 @@ void export_process(const observe::ProcessStatus& process, ftm_process_status& o
     std::memcpy(out.method, process.text.method, sizeof out.method);
     std::memcpy(out.script, process.text.script, sizeof out.script);
     std::memcpy(out.user, process.text.user, sizeof out.user);
+    return true;
 }
 
 }  // namespace ftm::engine

@@ -12,7 +12,15 @@ namespace ftm::engine {
 
 [[nodiscard]] observe::PoolStatus pool_status(Core& core, bool with_processes);
 
-void export_pool(const observe::PoolStatus& status, ftm_pool_status& out) noexcept;
-void export_process(const observe::ProcessStatus& process, ftm_process_status& out) noexcept;
+// What one fpm_get_status() reads: pool() first, then its processes. One thread.
+class StatusForScript {
+public:
+    bool pool(Core& core, ftm_pool_status& out) noexcept;
+    // False: there is no such one.
+    bool process(unsigned index, ftm_process_status& out) const noexcept;
+
+private:
+    observe::PoolStatus status_;
+};
 
 }  // namespace ftm::engine
