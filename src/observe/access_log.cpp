@@ -19,12 +19,11 @@ constexpr std::size_t kModifier = 128;  // bytes between braces
 constexpr std::size_t kTime = 128;      // bytes of a time
 
 // php-fpm logs the scoreboard's copies.
-template <std::size_t N>
-std::string_view as_in(const char (&)[N], std::string_view text)
+std::string_view as_in(std::size_t size, std::string_view text)
 {
-    return text.substr(0, N - 1);
+    return text.substr(0, size - 1);
 }
-#define FTM_AS_IN(member, text) as_in(static_cast<const RequestText*>(nullptr)->member, text)
+#define FTM_AS_IN(member, text) as_in(sizeof RequestText::member, text)
 
 bool equals(const std::string& text, std::initializer_list<const char*> words)
 {

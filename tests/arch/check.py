@@ -103,7 +103,7 @@ def layers(root, *_):
 def headers(root, _build, compiler, *flags):
     jobs = [("c++", h) for h in files(root, "src/**/*.hpp")]
     for header in files(root, "sapi/*.h"):
-        if header.name != "ftm_internal.h":  # includes PHP's
+        if header.name not in ("ftm_internal.h", "ftm_worker.h"):  # include PHP's
             jobs += [("c++", header), ("c", header)]
 
     def compile_one(job):
