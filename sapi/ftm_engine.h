@@ -103,7 +103,7 @@ int ftm_thread_attach(ftm_thread_handle* handle) FTM_NOEXCEPT;
 void ftm_thread_detach(void) FTM_NOEXCEPT;
 void ftm_thread_settings(ftm_ini_settings* out) FTM_NOEXCEPT;
 void ftm_thread_body_settings(ftm_body_settings* out) FTM_NOEXCEPT;
-/* Gives back what the last requests' peak has left in the thread's heap. Only between two requests. */
+/* Gives back what the last requests' peak has left in the thread's heap. Only between two requests, also of a worker. */
 void ftm_thread_trim(void) FTM_NOEXCEPT;
 /* Whether realpath() finds this absolute path; the context's realpath cache is asked first, as in php-fpm. */
 int ftm_thread_path_exists(const char* path) FTM_NOEXCEPT;

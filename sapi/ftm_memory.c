@@ -1,5 +1,5 @@
 /* Memory of a context that has nothing to do (DESIGN 3: cold contexts give theirs back). */
-#include "ftm_internal.h"
+#include "ftm_worker.h"
 #include "zend_alloc_sizes.h"
 
 #include <sys/mman.h>
@@ -7,6 +7,10 @@
 void ftm_thread_trim(void)
 {
     if (!is_zend_mm()) {
+        return;
+    }
+    if (FTM_G(worker_state) != FTM_WORKER_NONE) { /* its script lives there */
+        zend_mm_gc(zend_mm_get_heap());
         return;
     }
     /* The heap keeps as many chunks as its last requests needed on average. Each of these counts as a small request. */

@@ -392,6 +392,20 @@ class Requests(WorkerTest):
         with ThreadPoolExecutor(16) as pool:
             self.assertEqual(list(pool.map(one, range(800))), [f'{i} {i}' for i in range(800)])
 
+    def test_workers_that_have_been_cold_are_what_they_were(self):
+        """A cold context gives memory back; a worker's script lives in it."""
+        count = 10
+        server = self.worker(boot='$kept = array_map(fn($i) => "value $i", range(1, 50000));',
+                             callback='global $kept; usleep(200000); echo md5(implode(",", $kept));', children=count + 1, num=count)
+
+        def all_at_once():
+            with ThreadPoolExecutor(count) as pool:
+                return set(pool.map(lambda _: self.ask(server).text, range(count)))
+        before = all_at_once()
+        time.sleep(1.5)  # longer than a context keeps what it does not need
+        self.assertEqual(all_at_once(), before)
+        self.assertEqual(len(before), 1)
+
     def test_classic_and_worker_requests_mixed(self):
         server = self.worker(children=4, num=2)
         other = server.script('other.php', '<?php usleep(random_int(0, 2000)); echo "classic ", $_GET["n"];')
