@@ -169,7 +169,9 @@ void FcgiResponder::finish(bool script_goes_on) noexcept
         deliver({&part, 1});
     }
     if (script_goes_on) {
-        stage(FTM_STAGE_FINISHING);
+        if (!keep_) { // php-fpm's stage changes when the connection is closed, and with KEEP_CONN it is not
+            stage(FTM_STAGE_FINISHING);
+        }
         reader_.queue(release_session());
     }
 }

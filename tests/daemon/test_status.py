@@ -323,7 +323,7 @@ class Values(StatusTest):
             for _ in range(3):
                 response = connection.request(fcgi.script_params('/x', SCRIPT_NAME='/status', QUERY_STRING='json&full'), keep=True)
                 process, = json.loads(response.text)['processes']
-                self.assertEqual((process['state'], process['script']), ('Finishing', script))
+                self.assertEqual((process['state'], process['script']), ('Running', script))
         open(self.go, 'w').close()
 
     @ftm_only('its own texts')

@@ -226,6 +226,14 @@ class Terminate(DaemonTest):
         self.poll(lambda: os.path.exists(flag + '.done'), 10)
         self.assertNotIn('timed out', server.log_text())
 
+    def test_finished_request_of_a_kept_connection_is_not_exempt(self):
+        server = self.make(children=2)
+        script = server.script('finished.php', self.FINISHED)
+        flag = os.path.join(server.tmp, 'flag')
+        with server.connect() as connection:
+            connection.send_request(fcgi.script_params(script, QUERY_STRING='flag=' + flag), keep=True)
+            server.wait_for(r'execution timed out', 5)
+
     def test_finished_request_is_tracked_if_wanted(self):
         server, flag = self.finished('yes')
         server.wait_for(r'execution timed out', 5)
