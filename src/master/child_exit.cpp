@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <cstring>
+#include <fstream>
 
 #include "observe/log.hpp"
 
@@ -48,11 +49,21 @@ void log_child_exit(const std::string& pool, pid_t pid, int status, std::chrono:
     log_exit(level, pool, "child", pid, status, lifetime);
 }
 
-void log_unknown_exit(pid_t pid, int status)
+void log_unknown_exit(pid_t pid, int status, bool adopted)
 {
-    log(::getpid() == 1 ? Level::debug : Level::warning,
+    log(adopted || ::getpid() == 1 ? Level::debug : Level::warning,
         "unknown child (%d) %s - potentially a bug or pre exec child (e.g. s6-notifyoncheck)", pid,
         describe_exit(status).c_str());
+}
+
+std::set<pid_t> present_children()
+{
+    std::set<pid_t> result;
+    std::ifstream file("/proc/self/task/" + std::to_string(::getpid()) + "/children");
+    for (pid_t pid = 0; file >> pid;) {
+        result.insert(pid);
+    }
+    return result;
 }
 
 }  // namespace ftm::master

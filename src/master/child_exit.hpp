@@ -4,6 +4,7 @@
 #include <sys/types.h>
 
 #include <chrono>
+#include <set>
 #include <string>
 
 namespace ftm::master {
@@ -14,6 +15,10 @@ namespace ftm::master {
 // quiet: expected, so only at debug level.
 void log_child_exit(const std::string& pool, pid_t pid, int status, std::chrono::microseconds lifetime, bool quiet);
 void log_host_exit(const std::string& pool, pid_t pid, int status, std::chrono::microseconds lifetime);
-void log_unknown_exit(pid_t pid, int status);
+// adopted: some script's program whose parent is gone. php-fpm, which is no subreaper, has those only as process 1.
+void log_unknown_exit(pid_t pid, int status, bool adopted);
+
+// The children that this process has at the moment, as far as /proc tells. Called before the first of our own.
+[[nodiscard]] std::set<pid_t> present_children();
 
 }  // namespace ftm::master

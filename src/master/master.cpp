@@ -12,6 +12,7 @@
 #include "base/check.hpp"
 #include "base/process_title.hpp"
 #include "host/host.hpp"
+#include "master/child_exit.hpp"
 #include "master/close_others.hpp"
 #include "master/pool_identity.hpp"
 #include "master/process_limit.hpp"
@@ -29,6 +30,7 @@ bool Master::initialize()
 {
     const config::Global& global = start_.config.global;
     set_process_title("php-fpm: master process (" + start_.config_file + ")");
+    children_before_ = present_children();
     ::prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); // engines whose host died come to us (RULES 22)
     if (global.process_priority) {
         if (::geteuid() != 0) {

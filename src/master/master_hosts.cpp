@@ -230,7 +230,7 @@ void Master::reap()
             }
         }
         if (!known) {
-            log_unknown_exit(pid, status);
+            log_unknown_exit(pid, status, children_before_.erase(pid) == 0);
         }
     }
 }

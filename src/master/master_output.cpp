@@ -115,6 +115,7 @@ void Master::reopen_logs()
     if (start_.config.global.error_log && start_.error_log.valid()) {
         const UniqueFd fresh(::open(start_.config.global.error_log->c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600));
         if (!fresh.valid() || ::dup3(fresh.get(), start_.error_log.get(), O_CLOEXEC) < 0) {
+            observe::log_syserror("failed to open error_log (%s)", start_.config.global.error_log->c_str());
             log(Level::error, "unable to re-opened error log file");
             return;
         }

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <list>
 #include <optional>
+#include <set>
 #include <string>
 
 #include "master/emergency_restart.hpp"
@@ -88,6 +89,7 @@ private:
     Phase phase_ = Phase::running;
     bool announced_ = false;
     int exit_code_ = kExitOk;
+    std::set<pid_t> children_before_; // of who executed us, so worth a warning when they end
     int stop_signal_ = 0;
     bool escalated_ = false;
     std::optional<Clock::time_point> escalate_at_;

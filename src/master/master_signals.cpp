@@ -25,14 +25,14 @@ void Master::on_signals()
         switch (info.ssi_signo) {
             case SIGTERM:
             case SIGINT:
+                log(Level::notice, "Terminating ..."); // also if that is so already, as php-fpm
                 if (stop_signal_ != SIGTERM) {
-                    log(Level::notice, "Terminating ...");
                     begin_stop(SIGTERM);
                 }
                 break;
             case SIGQUIT:
+                log(Level::notice, "Finishing ...");
                 if (stop_signal_ == 0) {
-                    log(Level::notice, "Finishing ...");
                     begin_stop(SIGQUIT);
                 }
                 break;
@@ -42,8 +42,8 @@ void Master::on_signals()
                 break;
             case SIGUSR2:
             case SIGHUP: // Debian's patch 0021 of php-fpm
+                log(Level::notice, "Reloading in progress ...");
                 if (phase_ == Phase::running) {
-                    log(Level::notice, "Reloading in progress ...");
                     reload();
                 }
                 break;

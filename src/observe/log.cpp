@@ -69,6 +69,9 @@ const char* level_name(Level level) noexcept
 
 std::string worker_prefix(Level level)
 {
+    if (level < Log::instance().threshold()) {
+        return {}; // zlog_msg() writes what is below log_level too, only without its prefix
+    }
     const bool debug = Log::instance().threshold() == Level::debug;
     return std::string(level_name(level)) + (debug ? ": ftm(), line 0: " : ": ");
 }

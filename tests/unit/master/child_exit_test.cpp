@@ -74,8 +74,14 @@ TEST_F(ChildExitLog, a_host_and_a_stranger)
 {
     log_host_exit("www", 13, exited(70), 61'500'000us);
     EXPECT_EQ(logged(), "WARNING: [pool www] host 13 exited with code 70 after 61.500000 seconds from start\n");
-    log_unknown_exit(14, exited(1));
+    log_unknown_exit(14, exited(1), false);
     EXPECT_NE(logged().find("unknown child (14) exited with code 1"), std::string::npos);
+}
+
+TEST_F(ChildExitLog, an_adopted_process_is_quiet)
+{
+    log_unknown_exit(15, exited(1), true);
+    EXPECT_EQ(logged(), "");
 }
 
 }  // namespace
