@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 
+import sites
 from ftm import proc
 from ftm.front import PARAMS
 from ftm.proc import poll
@@ -23,8 +24,9 @@ MODULES = '/usr/lib/apache2/modules'
 
 
 class Setup:
-    def __init__(self, name, make, transport='unix', keeps=False, misses=(), variant=None, stock_fails=None):
-        self.name, self.make, self.transport, self.keeps, self.misses, self.variant, self.stock_fails = name, make, transport, keeps, set(misses), variant, dict(stock_fails or {})
+    def __init__(self, name, make, transport='unix', keeps=False, misses=(), variant=None, stock_fails=None, long=False):
+        self.name, self.make, self.transport, self.keeps, self.misses, self.variant = name, make, transport, keeps, set(misses), variant
+        self.stock_fails, self.long = dict(stock_fails or {}), long
 
     def __repr__(self):
         return self.name
@@ -124,7 +126,9 @@ http {{
     listen 127.0.0.1:{self.port};
     server_name localhost;
     root {self.docroot};
+    index index.php;
     location ~ ^/(ping|status)$ {{ {PARAMS} fastcgi_pass php; }}
+    {sites.nginx(self.docroot, self.setup.keeps) if self.setup.long else ''}
     location ~ [^/]\\.php(/|$) {{
       fastcgi_split_path_info ^(.+?\\.php)(/.*)$;
       set $path_info $fastcgi_path_info;
@@ -144,7 +148,7 @@ http {{
 
 class Apache(WebServer):
     binary = 'apache2'
-    modules = ('mpm_event', 'authz_core', 'dir', 'env', 'mime', 'proxy', 'proxy_fcgi', 'rewrite')
+    modules = ('mpm_event', 'authn_core', 'authn_file', 'auth_basic', 'authz_core', 'authz_user', 'dir', 'env', 'mime', 'proxy', 'proxy_fcgi', 'rewrite')
 
     def conf(self):
         loads = ''.join(f'LoadModule {name}_module {MODULES}/mod_{name}.so\n' for name in self.modules if os.path.exists(f'{MODULES}/mod_{name}.so'))
@@ -164,13 +168,19 @@ DocumentRoot {self.docroot}
 <Directory {self.docroot}>
   Require all granted
   CGIPassAuth On
+  DirectoryIndex index.php
 </Directory>
+{sites.apache(self.docroot, self.local) if self.setup.long else ''}
 {self.php()}
 """
 
+    @property
+    def local(self):
+        return f'unix:{self.address}|fcgi://localhost' if self.unix else f'fcgi://{self.target}'
+
     def php(self):
         """One of the ways that Apache's manual and php's wiki show."""
-        local = f'unix:{self.address}|fcgi://localhost' if self.unix else f'fcgi://{self.target}'
+        local = self.local
         pages = f'ProxyPass /ping {local}/ping\nProxyPass /status {local}/status\n' if not self.unix else ''
         reuse = ' enablereuse=on max=8' if self.setup.keeps else ''
         if self.setup.variant == 'match':
@@ -289,17 +299,17 @@ http://127.0.0.1:{self.port}, http://localhost:{self.port} {{
 
 
 SETUPS = [
-    Setup('nginx-unix', Nginx),
-    Setup('nginx-tcp', Nginx, 'tcp'),
-    Setup('nginx-tcp-keep', Nginx, 'tcp', keeps=True),
-    Setup('apache-SetHandler-unix', Apache, misses=['pages']),
-    Setup('apache-SetHandler-tcp', Apache, 'tcp'),
+    Setup('nginx-unix', Nginx, long=True),
+    Setup('nginx-tcp', Nginx, 'tcp', long=True),
+    Setup('nginx-tcp-keep', Nginx, 'tcp', keeps=True, long=True),
+    Setup('apache-SetHandler-unix', Apache, misses=['pages'], long=True),
+    Setup('apache-SetHandler-tcp', Apache, 'tcp', long=True),
     # Without CONTENT_LENGTH php-fpm answers before the body is there, and takes what follows for the next request.
-    Setup('apache-SetHandler-tcp-reuse', Apache, 'tcp', keeps=True, stock_fails={'chunked': 'nothing'}),
-    Setup('apache-SetHandler-GENERIC', Apache, 'tcp', variant='generic'),
-    Setup('apache-ProxyPassMatch-unix', Apache, variant='match', misses=['pages']),
-    Setup('apache-ProxyPassMatch-tcp', Apache, 'tcp', variant='match'),
-    Setup('apache-ProxyPassMatch-tcp-reuse', Apache, 'tcp', variant='match', keeps=True, stock_fails={'chunked': 'nothing'}),
+    Setup('apache-SetHandler-tcp-reuse', Apache, 'tcp', keeps=True, stock_fails={'chunked': 'nothing'}, long=True),
+    Setup('apache-SetHandler-GENERIC', Apache, 'tcp', variant='generic', long=True),
+    Setup('apache-ProxyPassMatch-unix', Apache, variant='match', misses=['pages'], long=True),
+    Setup('apache-ProxyPassMatch-tcp', Apache, 'tcp', variant='match', long=True),
+    Setup('apache-ProxyPassMatch-tcp-reuse', Apache, 'tcp', variant='match', keeps=True, stock_fails={'chunked': 'nothing'}, long=True),
     Setup('apache-mod_fcgid', ApacheFcgid, misses=['pages']),
     Setup('lighttpd-unix', Lighttpd),
     Setup('lighttpd-tcp', Lighttpd, 'tcp'),

@@ -1,4 +1,4 @@
-"""The requests that go through every front.  A Row names the feature it needs, if not every front has it."""
+"""The requests that go through every front; long.py has more.  A Row names the feature it needs, if not every front has it."""
 
 import hashlib
 
@@ -29,8 +29,35 @@ PAGES = {
 
 
 class Row:
-    def __init__(self, name, path, method='GET', body=None, headers=(), needs=None, status=200, racy=()):
-        self.name, self.path, self.method, self.body, self.headers, self.needs, self.status, self.racy = name, path, method, body, dict(headers), needs, status, racy
+    """`headers` may be pairs, where one is repeated; a list as `body` is sent in chunks; `host` None: no such header; `racy`
+    names response headers that depend on chance; `cookies`: as set in the answer to the row of that name."""
+
+    def __init__(self, name, path, method='GET', body=None, headers=(), needs=None, status=200, racy=(), version='HTTP/1.1', host='localhost', cookies=None):
+        self.name, self.path, self.method, self.body, self.needs, self.status, self.racy = name, path, method, body, needs, status, racy
+        self.headers = list(headers.items()) if isinstance(headers, dict) else list(headers)
+        self.version, self.host, self.cookies = version, host, cookies
+
+    @property
+    def chunked(self):
+        return isinstance(self.body, list)
+
+    def bytes(self, cookies=()):
+        """The request as it is sent, with further cookies."""
+        lines = [f'{self.method} {self.path} {self.version}', *([f'Host: {self.host}'] if self.host else []), 'User-Agent: ftm-test']
+        names = {name.lower() for name, _ in self.headers}
+        if 'accept-encoding' not in names:
+            lines.append('Accept-Encoding: identity')
+        if self.chunked:
+            lines.append('Transfer-Encoding: chunked')
+        elif self.body is not None or self.method in ('POST', 'PUT', 'PATCH'):
+            lines.append(f'Content-Length: {len(self.body or b"")}')
+        lines += [f'{name}: {value}' for name, value in self.headers]
+        if cookies:
+            lines.append('Cookie: ' + '; '.join(cookies))
+        head = ''.join(line + '\r\n' for line in lines).encode('latin-1') + b'\r\n'
+        if self.chunked:
+            return head + b''.join(b'%x\r\n%s\r\n' % (len(part), part) for part in self.body) + b'0\r\n\r\n'
+        return head + (self.body or b'')
 
 
 FORM = {'Content-Type': 'application/x-www-form-urlencoded'}
