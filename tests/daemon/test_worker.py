@@ -408,6 +408,17 @@ class Requests(WorkerTest):
         self.assertEqual(self.php(server, 'echo kept(), KEPT, getenv("KEPT"), $_ENV["KEPT"], K::$v, getcwd();').text, '12345/usr')
 
 
+class Memory(WorkerTest):
+    def test_workers_that_were_not_needed_keep_their_memory(self):
+        num = os.cpu_count() + 6  # more than wait in the ready set
+        server = self.worker(children=num + 1, num=num, boot='class App { static $data = []; } for ($i = 0; $i < 20000; $i++) App::$data["k$i"] = str_repeat("x", $i % 50);')
+        code = 'usleep(300000); $sum = 0; foreach (App::$data as $value) $sum += strlen($value); echo $sum;'
+        for _ in range(2):
+            with ThreadPoolExecutor(num) as pool:
+                self.assertEqual(set(pool.map(lambda _: self.php(server, code, timeout=10).text, range(num))), {'490000'})
+            time.sleep(2)  # they give memory back after a second
+
+
 class Files(WorkerTest):
     def test_descriptors_and_temporary_files_stay_flat(self):
         server = self.worker()
