@@ -5,17 +5,50 @@
 #include "main/php_streams.h"
 #include "main/php_memory_streams.h"
 
-/* php://input keeps its body in a temporary stream of the regular list, which only php_request_shutdown() empties. */
+/* A php://input that outlives its request: its body is gone, and it must not read the next visitor's. */
+static ssize_t past_input_read(php_stream *stream, char *buf, size_t count)
+{
+    (void)buf;
+    (void)count;
+    stream->eof = 1;
+    return 0;
+}
+
+static ssize_t past_input_write(php_stream *stream, const char *buf, size_t count)
+{
+    (void)stream;
+    (void)buf;
+    (void)count;
+    return -1;
+}
+
+static int past_input_close(php_stream *stream, int close_handle)
+{
+    (void)close_handle;
+    efree(stream->abstract);
+    return 0;
+}
+
+static const php_stream_ops past_input_ops = {past_input_write, past_input_read, past_input_close, NULL, "Input",
+                                              NULL,             NULL,            NULL,             NULL};
+
+/* php://input keeps its body in a temporary stream of the regular list, which only php_request_shutdown() empties. The
+ * application's own php://temp streams (also those inside of a SplTempFileObject) come from a wrapper. */
 static void free_body_streams(void)
 {
     zend_resource *resource;
     ZEND_HASH_FOREACH_PTR(&EG(regular_list), resource)
     {
-        if (resource->type != php_file_le_stream() || resource->ptr == NULL || GC_REFCOUNT(resource) != 1) {
+        if (resource->type != php_file_le_stream() || resource->ptr == NULL) {
             continue;
         }
         php_stream *stream = resource->ptr;
-        if (stream->ops == &php_stream_temp_ops && !stream->__exposed) {
+        if (strcmp(stream->ops->label, past_input_ops.label) == 0) {
+            stream->ops = &past_input_ops;
+            stream->readpos = stream->writepos = 0;
+            stream->eof = 1;
+        } else if (stream->ops == &php_stream_temp_ops && stream->wrapper == NULL && !stream->__exposed &&
+                   GC_REFCOUNT(resource) == 1) {
             zend_list_delete(resource);
         }
     }

@@ -320,6 +320,20 @@ class Isolation(WorkerTest):
         self.assertEqual(self.php(server, 'ini_set("precision", "12");' + show).text, '12 ')
         self.assertEqual(self.php(server, show).text, '12 ', 'what the application sets stays')
 
+    def test_temporary_files_of_the_application_stay_open(self):
+        server = self.worker()
+        self.php(server, '$GLOBALS["file"] = new SplTempFileObject; $GLOBALS["stream"] = fopen("php://temp", "w+"); $GLOBALS["file"]->fwrite("mine"); fwrite($GLOBALS["stream"], "too");')
+        read = 'rewind($GLOBALS["stream"]); $GLOBALS["file"]->rewind(); echo $GLOBALS["file"]->fgets(), " ", stream_get_contents($GLOBALS["stream"]);'
+        self.assertEqual(self.php(server, read).text, 'mine too')
+        self.assertEqual(self.php(server, read).text, 'mine too')
+
+    def test_kept_input_does_not_read_the_next_body(self):
+        server = self.worker(callback='$GLOBALS["kept"] ??= fopen("php://input", "r"); $GLOBALS["spl"] ??= new SplFileObject("php://input");'
+                             'echo stream_get_contents($GLOBALS["kept"]), "|", $GLOBALS["spl"]->fread(100), "|", file_get_contents("php://input");')
+        self.assertEqual(server.post(self.script, b'first').text, 'first|first|first')
+        for _ in range(3):
+            self.assertEqual(server.post(self.script, b'second').text, '||second')
+
     def test_input_is_the_requests(self):
         server = self.worker()
         for size in (0, 10, 100_000, 3 << 20):
