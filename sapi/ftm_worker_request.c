@@ -4,6 +4,7 @@
 
 #include "main/php_streams.h"
 #include "main/php_memory_streams.h"
+#include "ext/standard/url_scanner_ex.h"
 
 /* A php://input that outlives its request: its body is gone, and it must not read the next visitor's. */
 static ssize_t past_input_read(php_stream *stream, char *buf, size_t count)
@@ -69,16 +70,19 @@ static void clear_last_error(void)
     PG(last_error_lineno) = 0;
 }
 
-/* ext/filter keeps copies of the input of its own. */
-static void call_filter_module(bool startup)
+/* Modules that keep something of the request: ext/filter copies of the input, ext/zlib the encodings its client accepts. */
+static void call_modules(bool startup)
 {
-    zend_module_entry *module = zend_hash_str_find_ptr(&module_registry, ZEND_STRL("filter"));
-    if (module == NULL) {
-        return;
-    }
-    zend_result (*function)(INIT_FUNC_ARGS) = startup ? module->request_startup_func : module->request_shutdown_func;
-    if (function != NULL) {
-        function(module->type, module->module_number);
+    static const char *const names[] = {"filter", "zlib"};
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        zend_module_entry *module = zend_hash_str_find_ptr(&module_registry, names[i], strlen(names[i]));
+        if (module == NULL) {
+            continue;
+        }
+        zend_result (*function)(INIT_FUNC_ARGS) = startup ? module->request_startup_func : module->request_shutdown_func;
+        if (function != NULL) {
+            function(module->type, module->module_number);
+        }
     }
 }
 
@@ -130,7 +134,7 @@ static void activate(void)
     }
     start_output();
     renew_superglobals();
-    call_filter_module(true);
+    call_modules(true);
 }
 
 ftm_worker_step ftm_worker_request_begin(void *request, const ftm_request_info *info)
@@ -175,9 +179,10 @@ static void end_output(void)
     php_output_end_all();
 }
 
-static void end_filter(void)
+static void end_modules(void)
 {
-    call_filter_module(false);
+    call_modules(false);
+    zm_deactivate_url_scanner_ex(0, 0); /* output_add_rewrite_var(), session.use_trans_sid */
 }
 
 static void end_headers(void)
@@ -187,7 +192,7 @@ static void end_headers(void)
 
 ftm_worker_step ftm_worker_request_end(void)
 {
-    static void (*const parts[])(void) = {end_output, end_filter, ftm_worker_reset_session, end_headers,
+    static void (*const parts[])(void) = {end_output, end_modules, ftm_worker_reset_session, end_headers,
                                           ftm_end_script, ftm_restore_request_values, sapi_deactivate,
                                           free_body_streams};
     zend_execute_data *frame = EG(current_execute_data);

@@ -320,6 +320,25 @@ class Isolation(WorkerTest):
         self.assertEqual(self.php(server, 'ini_set("precision", "12");' + show).text, '12 ')
         self.assertEqual(self.php(server, show).text, '12 ', 'what the application sets stays')
 
+    def test_encodings_are_the_clients(self):
+        server = self.worker(ini={'zlib.output_compression': None})
+        for code in ('ob_start("ob_gzhandler"); echo str_repeat("x", 1000);', 'ini_set("zlib.output_compression", 1); echo str_repeat("x", 1000);'):
+            with self.subTest(code=code):
+                self.assertEqual(self.php(server, code, HTTP_ACCEPT_ENCODING='gzip').header('Content-Encoding'), 'gzip')
+                self.assertEqual(self.php(server, code).text, 'x' * 1000)
+
+    def test_output_compression_acts_in_each_request(self):
+        server = self.worker(ini={'zlib.output_compression': '1'})
+        for encoding in ('gzip', None, 'gzip', None):
+            answer = self.php(server, 'echo str_repeat("x", 1000);', **({'HTTP_ACCEPT_ENCODING': encoding} if encoding else {}))
+            self.assertEqual(answer.header('Content-Encoding'), encoding)
+
+    def test_rewrite_variables_are_the_requests(self):
+        server = self.worker()
+        for name in ('one', 'two'):
+            answer = self.php(server, f'output_add_rewrite_var("{name}", "1"); echo "<form></form>";')
+            self.assertEqual(answer.text, f'<form><input type="hidden" name="{name}" value="1" /></form>')
+
     def test_temporary_files_of_the_application_stay_open(self):
         server = self.worker()
         self.php(server, '$GLOBALS["file"] = new SplTempFileObject; $GLOBALS["stream"] = fopen("php://temp", "w+"); $GLOBALS["file"]->fwrite("mine"); fwrite($GLOBALS["stream"], "too");')
