@@ -86,6 +86,9 @@ PHP_FUNCTION(frankenphp_handle_request)
         SG(sapi_headers).http_response_code = began == FTM_WORKER_REFUSED ? 400 : 500;
     }
     ftm_worker_step ended = ftm_worker_request_end();
+    if (FTM_G(terminated)) {
+        zend_bailout(); /* its time was over in an output or session handler: as in the callback */
+    }
     ftm_callbacks->worker_done(FTM_G(worker_boot));
     FTM_G(worker_state) = FTM_WORKER_WAITING;
     if (began == FTM_WORKER_BAILED || ended == FTM_WORKER_BAILED) {

@@ -190,6 +190,19 @@ static void end_headers(void)
     php_output_deactivate();
 }
 
+/* Of an output or session handler. There is no frame left to throw it into: as where PHP's own shutdown calls them. */
+static void report_exception(void)
+{
+    if (EG(exception) == NULL) {
+        return;
+    }
+    if (zend_is_unwind_exit(EG(exception)) || zend_is_graceful_exit(EG(exception))) {
+        zend_clear_exception();
+    } else {
+        zend_exception_error(EG(exception), E_ERROR);
+    }
+}
+
 ftm_worker_step ftm_worker_request_end(void)
 {
     static void (*const parts[])(void) = {end_output, end_modules, ftm_worker_reset_session, end_headers,
@@ -201,6 +214,7 @@ ftm_worker_step ftm_worker_request_end(void)
         zend_try
         {
             parts[i]();
+            report_exception();
         }
         zend_catch
         {
@@ -208,9 +222,9 @@ ftm_worker_step ftm_worker_request_end(void)
         }
         zend_end_try();
         EG(current_execute_data) = frame;
-    }
-    if (EG(exception)) { /* of an output or session handler */
-        zend_clear_exception();
+        if (FTM_G(terminated)) {
+            return FTM_WORKER_BAILED;
+        }
     }
     /* Until the next request, what the script does is the boot request's. */
     SG(server_context) = FTM_G(worker_boot);

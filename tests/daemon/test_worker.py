@@ -211,6 +211,35 @@ class Ends(WorkerTest):
         self.poll(lambda: self.ask(server).text.startswith('hello'), 10)
         server.expect_log('.*')
 
+    def test_exceptions_of_output_and_session_handlers_are_logged(self):
+        server = self.worker(boot='class H extends SessionHandler { function write($id, $data): bool { throw new Exception("not written"); } }')
+        booted = self.ask(server, 'booted').text
+        self.php(server, 'ob_start(function ($b) { throw new Exception("not printed"); }); echo "hi";')
+        server.wait_for('PHP Fatal error:  Uncaught Exception: not printed')
+        self.php(server, 'session_set_save_handler(new H, true); session_start(); $_SESSION["a"] = 1; echo "hi";')
+        server.wait_for('PHP Fatal error:  Uncaught Exception: not written')
+        self.alive(server, booted, same=True)
+
+    def test_exception_of_an_output_handler_does_not_keep_the_session_from_being_written(self):
+        handler = '''class H implements SessionHandlerInterface { public static $data = [];
+            function open($p, $n): bool { return true; } function close(): bool { return true; } function read($id): string { return self::$data[$id] ?? ""; }
+            function write($id, $d): bool { self::$data[$id] = $d; return true; } function destroy($id): bool { return true; } function gc($t): int|false { return 0; } }
+            session_set_save_handler(new H, true);'''
+        server = self.worker(boot=handler)
+        self.php(server, 'session_id("mine"); session_start(); $_SESSION["a"] = 1; ob_start(function ($b) { throw new Exception; }); echo "hi";')
+        self.assertEqual(self.php(server, 'echo H::$data["mine"] ?? "none";').text, 'a|i:1;')
+
+    def test_terminate_timeout_in_an_output_or_session_handler(self):
+        server = self.worker(boot='class H extends SessionHandler { function write($id, $data): bool { while (true); } }', settings=[('request_terminate_timeout', '1s')])
+        ran = os.path.join(server.tmp, 'ran')
+        for code in ('ob_start(function ($b) { while (true); }); echo "x";', 'session_set_save_handler(new H, true); session_start(); $_SESSION["a"] = 1;'):
+            with self.subTest(code=code):
+                booted = self.ask(server, 'booted').text
+                with self.assertRaises(fcgi.Closed):
+                    self.php(server, f'register_shutdown_function(fn() => touch("{ran}")); {code}')
+                self.alive(server, booted, same=False)
+                self.assertFalse(os.path.exists(ran))
+
     def test_reload_with_code_that_does_not_boot_keeps_the_old_generation(self):
         server = self.worker(settings=[('worker.boot_timeout', '3')])
         booted = self.ask(server, 'booted').text
