@@ -21,6 +21,7 @@ void ftm_worker_return_to_boot(void)
         return;
     }
     FTM_G(worker_state) = FTM_WORKER_LEAVING;
+    ftm_worker_end_boot_output();
     ftm_worker_request_begin(FTM_G(worker_boot), &nothing);
 }
 
@@ -65,8 +66,12 @@ PHP_FUNCTION(frankenphp_handle_request)
     if (FTM_G(worker_state) == FTM_WORKER_LEAVING) {
         RETURN_FALSE; /* it has been told */
     }
-    if (FTM_G(worker_state) == FTM_WORKER_BOOTING) {
-        ftm_worker_request_end(); /* of the boot request */
+    if (FTM_G(worker_state) == FTM_WORKER_BOOTING && ftm_worker_request_end() == FTM_WORKER_BAILED) { /* of the boot request */
+        zend_bailout();
+    }
+    ftm_worker_end_boot_output();
+    if (EG(exception)) {
+        RETURN_THROWS();
     }
     FTM_G(worker_state) = FTM_WORKER_WAITING;
     pause_timeout();

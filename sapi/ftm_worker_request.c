@@ -237,5 +237,16 @@ ftm_worker_step ftm_worker_request_end(void)
     SG(request_info).cookie_data = NULL;
     SG(request_info).content_length = 0;
     zend_set_memory_limit(PG(memory_limit));
+    php_output_activate(); /* for the log; there is nobody to send headers to */
+    SG(headers_sent) = 1;
+    SG(request_info).no_headers = 1;
     return step;
+}
+
+void ftm_worker_end_boot_output(void)
+{
+    if (OG(flags) & PHP_OUTPUT_ACTIVATED) {
+        php_output_end_all();
+        php_output_deactivate();
+    }
 }

@@ -148,6 +148,14 @@ class Loop(WorkerTest):
         self.ask(server, query='x=first')
         server.wait_for('PHP message: after first')
 
+    def test_output_between_requests_goes_to_the_log_through_buffers(self):
+        server = self.worker(after='echo "said between\\n"; ob_start(); echo "caught"; error_log("buffer: " . ob_get_clean()); ob_start(); echo "left\\n";')
+        self.ask(server)
+        server.wait_for('worker said: "said between"')
+        server.wait_for('PHP message: buffer: caught')
+        self.assertEqual(self.ask(server).text, 'hello 2')
+        server.wait_for('worker said: "left"')
+
     def test_script_that_ends_is_started_again(self):
         server = self.worker(source='<?php $b = random_int(0, PHP_INT_MAX); for ($i = 0; $i < 3 && frankenphp_handle_request(function () use ($b) { echo $b; }); $i++);')
         answers = [self.ask(server).text for _ in range(9)]
