@@ -219,6 +219,24 @@ class Ends(WorkerTest):
         self.poll(lambda: self.ask(server).text.startswith('hello'), 10)
         server.expect_log('.*')
 
+    def test_crash_when_the_code_boots_no_more_after_a_reload(self):
+        server = self.worker(modules=['ffi'], ini={'ffi.enable': '1'}, children=3, settings=[('worker.boot_timeout', '3')])
+        other = server.script('other.php', '<?php echo "classic";')
+        server.kill(signal.SIGUSR2)
+        server.wait_for('ready to handle connections', 15, count=2)
+        self.poll(lambda: len(server.workers()) == 1, 15)
+        server.script('worker.php', '<?php throw new Exception("broken release");')
+        server.expect_log('.*')
+        self.assertEqual(self.php(server, 'FFI::cdef("void abort(void);")->abort();').status, 500)
+        self.assertEqual(server.get(other, timeout=10).text, 'classic')
+        self.assertEqual(self.ask(server, timeout=10).status, 503)
+
+    def test_pool_of_workers_alone_whose_script_does_not_boot(self):
+        server = self.worker(children=1, source='<?php throw new Exception("broken");')
+        self.assertEqual(self.ask(server, timeout=10).status, 503)
+        server.script('worker.php', LOOP % {'boot': '', 'callback': DISPATCH, 'after': '', 'end': ''})
+        self.poll(lambda: self.ask(server, timeout=10).status == 200, 10)
+
     def test_exceptions_of_output_and_session_handlers_are_logged(self):
         server = self.worker(boot='class H extends SessionHandler { function write($id, $data): bool { throw new Exception("not written"); } }')
         booted = self.ask(server, 'booted').text
