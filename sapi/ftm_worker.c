@@ -21,6 +21,7 @@ void ftm_worker_return_to_boot(void)
         return;
     }
     FTM_G(worker_state) = FTM_WORKER_LEAVING;
+    ftm_worker_end_boot_output();
     ftm_worker_request_begin(FTM_G(worker_boot), &nothing);
 }
 
@@ -65,8 +66,12 @@ PHP_FUNCTION(frankenphp_handle_request)
     if (FTM_G(worker_state) == FTM_WORKER_LEAVING) {
         RETURN_FALSE; /* it has been told */
     }
-    if (FTM_G(worker_state) == FTM_WORKER_BOOTING) {
-        ftm_worker_request_end(); /* of the boot request */
+    if (FTM_G(worker_state) == FTM_WORKER_BOOTING && ftm_worker_request_end() == FTM_WORKER_BAILED) { /* of the boot request */
+        zend_bailout();
+    }
+    ftm_worker_end_boot_output();
+    if (EG(exception)) {
+        RETURN_THROWS();
     }
     FTM_G(worker_state) = FTM_WORKER_WAITING;
     pause_timeout();
@@ -86,6 +91,9 @@ PHP_FUNCTION(frankenphp_handle_request)
         SG(sapi_headers).http_response_code = began == FTM_WORKER_REFUSED ? 400 : 500;
     }
     ftm_worker_step ended = ftm_worker_request_end();
+    if (FTM_G(terminated)) {
+        zend_bailout(); /* its time was over in an output or session handler: as in the callback */
+    }
     ftm_callbacks->worker_done(FTM_G(worker_boot));
     FTM_G(worker_state) = FTM_WORKER_WAITING;
     if (began == FTM_WORKER_BAILED || ended == FTM_WORKER_BAILED) {

@@ -22,6 +22,8 @@ typedef enum ftm_worker_step {
 
 ftm_worker_step ftm_worker_request_begin(void *request, const ftm_request_info *info);
 ftm_worker_step ftm_worker_request_end(void);
+/* What the script has left in output buffers between two requests goes to the log. May bail out or leave an exception. */
+void ftm_worker_end_boot_output(void);
 
 /* ftm_worker.c: when a worker's script ends between two requests */
 void ftm_worker_return_to_boot(void);

@@ -4,18 +4,52 @@
 
 #include "main/php_streams.h"
 #include "main/php_memory_streams.h"
+#include "ext/standard/url_scanner_ex.h"
 
-/* php://input keeps its body in a temporary stream of the regular list, which only php_request_shutdown() empties. */
+/* A php://input that outlives its request: its body is gone, and it must not read the next visitor's. */
+static ssize_t past_input_read(php_stream *stream, char *buf, size_t count)
+{
+    (void)buf;
+    (void)count;
+    stream->eof = 1;
+    return 0;
+}
+
+static ssize_t past_input_write(php_stream *stream, const char *buf, size_t count)
+{
+    (void)stream;
+    (void)buf;
+    (void)count;
+    return -1;
+}
+
+static int past_input_close(php_stream *stream, int close_handle)
+{
+    (void)close_handle;
+    efree(stream->abstract);
+    return 0;
+}
+
+static const php_stream_ops past_input_ops = {past_input_write, past_input_read, past_input_close, NULL, "Input",
+                                              NULL,             NULL,            NULL,             NULL};
+
+/* php://input keeps its body in a temporary stream of the regular list, which only php_request_shutdown() empties. The
+ * application's own php://temp streams (also those inside of a SplTempFileObject) come from a wrapper. */
 static void free_body_streams(void)
 {
     zend_resource *resource;
     ZEND_HASH_FOREACH_PTR(&EG(regular_list), resource)
     {
-        if (resource->type != php_file_le_stream() || resource->ptr == NULL || GC_REFCOUNT(resource) != 1) {
+        if (resource->type != php_file_le_stream() || resource->ptr == NULL) {
             continue;
         }
         php_stream *stream = resource->ptr;
-        if (stream->ops == &php_stream_temp_ops && !stream->__exposed) {
+        if (strcmp(stream->ops->label, past_input_ops.label) == 0) {
+            stream->ops = &past_input_ops;
+            stream->readpos = stream->writepos = 0;
+            stream->eof = 1;
+        } else if (stream->ops == &php_stream_temp_ops && stream->wrapper == NULL && !stream->__exposed &&
+                   GC_REFCOUNT(resource) == 1) {
             zend_list_delete(resource);
         }
     }
@@ -36,16 +70,19 @@ static void clear_last_error(void)
     PG(last_error_lineno) = 0;
 }
 
-/* ext/filter keeps copies of the input of its own. */
-static void call_filter_module(bool startup)
+/* Modules that keep something of the request: ext/filter copies of the input, ext/zlib the encodings its client accepts. */
+static void call_modules(bool startup)
 {
-    zend_module_entry *module = zend_hash_str_find_ptr(&module_registry, ZEND_STRL("filter"));
-    if (module == NULL) {
-        return;
-    }
-    zend_result (*function)(INIT_FUNC_ARGS) = startup ? module->request_startup_func : module->request_shutdown_func;
-    if (function != NULL) {
-        function(module->type, module->module_number);
+    static const char *const names[] = {"filter", "zlib"};
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        zend_module_entry *module = zend_hash_str_find_ptr(&module_registry, names[i], strlen(names[i]));
+        if (module == NULL) {
+            continue;
+        }
+        zend_result (*function)(INIT_FUNC_ARGS) = startup ? module->request_startup_func : module->request_shutdown_func;
+        if (function != NULL) {
+            function(module->type, module->module_number);
+        }
     }
 }
 
@@ -97,7 +134,7 @@ static void activate(void)
     }
     start_output();
     renew_superglobals();
-    call_filter_module(true);
+    call_modules(true);
 }
 
 ftm_worker_step ftm_worker_request_begin(void *request, const ftm_request_info *info)
@@ -142,9 +179,10 @@ static void end_output(void)
     php_output_end_all();
 }
 
-static void end_filter(void)
+static void end_modules(void)
 {
-    call_filter_module(false);
+    call_modules(false);
+    zm_deactivate_url_scanner_ex(0, 0); /* output_add_rewrite_var(), session.use_trans_sid */
 }
 
 static void end_headers(void)
@@ -152,9 +190,22 @@ static void end_headers(void)
     php_output_deactivate();
 }
 
+/* Of an output or session handler. There is no frame left to throw it into: as where PHP's own shutdown calls them. */
+static void report_exception(void)
+{
+    if (EG(exception) == NULL) {
+        return;
+    }
+    if (zend_is_unwind_exit(EG(exception)) || zend_is_graceful_exit(EG(exception))) {
+        zend_clear_exception();
+    } else {
+        zend_exception_error(EG(exception), E_ERROR);
+    }
+}
+
 ftm_worker_step ftm_worker_request_end(void)
 {
-    static void (*const parts[])(void) = {end_output, end_filter, ftm_worker_reset_session, end_headers,
+    static void (*const parts[])(void) = {end_output, end_modules, ftm_worker_reset_session, end_headers,
                                           ftm_end_script, ftm_restore_request_values, sapi_deactivate,
                                           free_body_streams};
     zend_execute_data *frame = EG(current_execute_data);
@@ -163,6 +214,7 @@ ftm_worker_step ftm_worker_request_end(void)
         zend_try
         {
             parts[i]();
+            report_exception();
         }
         zend_catch
         {
@@ -170,9 +222,9 @@ ftm_worker_step ftm_worker_request_end(void)
         }
         zend_end_try();
         EG(current_execute_data) = frame;
-    }
-    if (EG(exception)) { /* of an output or session handler */
-        zend_clear_exception();
+        if (FTM_G(terminated)) {
+            return FTM_WORKER_BAILED;
+        }
     }
     /* Until the next request, what the script does is the boot request's. */
     SG(server_context) = FTM_G(worker_boot);
@@ -185,5 +237,16 @@ ftm_worker_step ftm_worker_request_end(void)
     SG(request_info).cookie_data = NULL;
     SG(request_info).content_length = 0;
     zend_set_memory_limit(PG(memory_limit));
+    php_output_activate(); /* for the log; there is nobody to send headers to */
+    SG(headers_sent) = 1;
+    SG(request_info).no_headers = 1;
     return step;
+}
+
+void ftm_worker_end_boot_output(void)
+{
+    if (OG(flags) & PHP_OUTPUT_ACTIVATED) {
+        php_output_end_all();
+        php_output_deactivate();
+    }
 }

@@ -10,6 +10,7 @@ static bool has_session_module(void)
 
 void ftm_worker_reset_session(void)
 {
+    volatile bool bailed = false;
     if (!has_session_module()) {
         return;
     }
@@ -17,6 +18,10 @@ void ftm_worker_reset_session(void)
         zend_try
         {
             php_session_flush(1);
+        }
+        zend_catch
+        {
+            bailed = true;
         }
         zend_end_try();
     }
@@ -30,6 +35,10 @@ void ftm_worker_reset_session(void)
         zend_try
         {
             PS(mod)->s_close(&PS(mod_data));
+        }
+        zend_catch
+        {
+            bailed = true;
         }
         zend_end_try();
     }
@@ -53,4 +62,7 @@ void ftm_worker_reset_session(void)
     PS(mod_user_is_open) = 0;
     PS(define_sid) = 1;
     zend_hash_str_del(&EG(symbol_table), ZEND_STRL("_SESSION"));
+    if (bailed) {
+        zend_bailout();
+    }
 }

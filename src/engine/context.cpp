@@ -218,9 +218,14 @@ Job* Context::next_job()
     }
 }
 
-// Who has not been needed for a while gives memory back; the hot ones keep theirs.
+// Who has not been needed for a while gives memory back; the hot ones keep theirs. A worker sleeps inside its script,
+// to which its heap belongs.
 void Context::sleep_cold()
 {
+    if (is_worker_) {
+        core_.platform.sleep(number_);
+        return;
+    }
     if (has_run_ && !core_.platform.sleep_for(number_, kTrimAfter)) {
         ftm_thread_trim();
         has_run_ = false;

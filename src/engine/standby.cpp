@@ -120,9 +120,12 @@ void Standby::on_host_message(Message& message)
 
 void Standby::tell_ready_once()
 {
-    const bool workers_up = core_.booted_workers.load() == core_.settings.workers ||
-                            (core_.settings.may_do_without_workers && core_.workers_do_not_boot.load());
-    if (!told_ready_ && workers_up && core_.idle_of(false).idle_contexts() + core_.idle.idle_contexts() > 0) {
+    const bool without = core_.settings.may_do_without_workers && core_.workers_do_not_boot.load();
+    const bool workers_up = core_.booted_workers.load() == core_.settings.workers || without;
+    // Where all are workers, this thread answers 503 until they boot.
+    const bool anybody = core_.idle_of(false).idle_contexts() + core_.idle.idle_contexts() > 0 ||
+                         (without && core_.settings.contexts == core_.settings.workers);
+    if (!told_ready_ && workers_up && anybody) {
         const bool up = std::none_of(contexts_.begin(), contexts_.end(), [](const auto& context) {
             return context->alive() && !context->attached();
         });

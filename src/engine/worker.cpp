@@ -99,6 +99,9 @@ void Worker::judge(const php::WorkerEnd& end)
             core_.refuse_worker_jobs.store(true);
             core_.call_standby();
         }
+        if (next_ != nullptr) { // another worker may be up; if none is, it is refused
+            context_.queue(std::exchange(next_, nullptr));
+        }
         back_off();
     } else if (end.exit_status != 0) {
         observe::log(Level::warning, "[pool %s] worker script '%s' ended with status %d, starting it again", pool, script,

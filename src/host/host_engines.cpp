@@ -76,7 +76,7 @@ void Host::become_engine(Channel to_host, UniqueFd out, UniqueFd err)
     start.access_log = access_log_.get();
     start.master = master_pid_;
     start.may_do_without_workers =
-        first_generation_ && std::none_of(engines_.begin(), engines_.end(), [](const EngineProcess& engine) {
+        (first_generation_ || reported_ready_) && std::none_of(engines_.begin(), engines_.end(), [](const EngineProcess& engine) {
             return engine.state == State::ready;
         });
     ::dup2(out.get(), STDOUT_FILENO);

@@ -148,6 +148,14 @@ class Loop(WorkerTest):
         self.ask(server, query='x=first')
         server.wait_for('PHP message: after first')
 
+    def test_output_between_requests_goes_to_the_log_through_buffers(self):
+        server = self.worker(after='echo "said between\\n"; ob_start(); echo "caught"; error_log("buffer: " . ob_get_clean()); ob_start(); echo "left\\n";')
+        self.ask(server)
+        server.wait_for('worker said: "said between"')
+        server.wait_for('PHP message: buffer: caught')
+        self.assertEqual(self.ask(server).text, 'hello 2')
+        server.wait_for('worker said: "left"')
+
     def test_script_that_ends_is_started_again(self):
         server = self.worker(source='<?php $b = random_int(0, PHP_INT_MAX); for ($i = 0; $i < 3 && frankenphp_handle_request(function () use ($b) { echo $b; }); $i++);')
         answers = [self.ask(server).text for _ in range(9)]
@@ -210,6 +218,53 @@ class Ends(WorkerTest):
             self.assertEqual(connection.read_response(timeout=10).status, 500)
         self.poll(lambda: self.ask(server).text.startswith('hello'), 10)
         server.expect_log('.*')
+
+    def test_crash_when_the_code_boots_no_more_after_a_reload(self):
+        server = self.worker(modules=['ffi'], ini={'ffi.enable': '1'}, children=3, settings=[('worker.boot_timeout', '3')])
+        other = server.script('other.php', '<?php echo "classic";')
+        server.kill(signal.SIGUSR2)
+        server.wait_for('ready to handle connections', 15, count=2)
+        self.poll(lambda: len(server.workers()) == 1, 15)
+        server.script('worker.php', '<?php throw new Exception("broken release");')
+        server.expect_log('.*')
+        self.assertEqual(self.php(server, 'FFI::cdef("void abort(void);")->abort();').status, 500)
+        self.assertEqual(server.get(other, timeout=10).text, 'classic')
+        self.assertEqual(self.ask(server, timeout=10).status, 503)
+
+    def test_pool_of_workers_alone_whose_script_does_not_boot(self):
+        server = self.worker(children=1, source='<?php throw new Exception("broken");')
+        self.assertEqual(self.ask(server, timeout=10).status, 503)
+        server.script('worker.php', LOOP % {'boot': '', 'callback': DISPATCH, 'after': '', 'end': ''})
+        self.poll(lambda: self.ask(server, timeout=10).status == 200, 10)
+
+    def test_exceptions_of_output_and_session_handlers_are_logged(self):
+        server = self.worker(boot='class H extends SessionHandler { function write($id, $data): bool { throw new Exception("not written"); } }')
+        booted = self.ask(server, 'booted').text
+        self.php(server, 'ob_start(function ($b) { throw new Exception("not printed"); }); echo "hi";')
+        server.wait_for('PHP Fatal error:  Uncaught Exception: not printed')
+        self.php(server, 'session_set_save_handler(new H, true); session_start(); $_SESSION["a"] = 1; echo "hi";')
+        server.wait_for('PHP Fatal error:  Uncaught Exception: not written')
+        self.alive(server, booted, same=True)
+
+    def test_exception_of_an_output_handler_does_not_keep_the_session_from_being_written(self):
+        handler = '''class H implements SessionHandlerInterface { public static $data = [];
+            function open($p, $n): bool { return true; } function close(): bool { return true; } function read($id): string { return self::$data[$id] ?? ""; }
+            function write($id, $d): bool { self::$data[$id] = $d; return true; } function destroy($id): bool { return true; } function gc($t): int|false { return 0; } }
+            session_set_save_handler(new H, true);'''
+        server = self.worker(boot=handler)
+        self.php(server, 'session_id("mine"); session_start(); $_SESSION["a"] = 1; ob_start(function ($b) { throw new Exception; }); echo "hi";')
+        self.assertEqual(self.php(server, 'echo H::$data["mine"] ?? "none";').text, 'a|i:1;')
+
+    def test_terminate_timeout_in_an_output_or_session_handler(self):
+        server = self.worker(boot='class H extends SessionHandler { function write($id, $data): bool { while (true); } }', settings=[('request_terminate_timeout', '1s')])
+        ran = os.path.join(server.tmp, 'ran')
+        for code in ('ob_start(function ($b) { while (true); }); echo "x";', 'session_set_save_handler(new H, true); session_start(); $_SESSION["a"] = 1;'):
+            with self.subTest(code=code):
+                booted = self.ask(server, 'booted').text
+                with self.assertRaises(fcgi.Closed):
+                    self.php(server, f'register_shutdown_function(fn() => touch("{ran}")); {code}')
+                self.alive(server, booted, same=False)
+                self.assertFalse(os.path.exists(ran))
 
     def test_reload_with_code_that_does_not_boot_keeps_the_old_generation(self):
         server = self.worker(settings=[('worker.boot_timeout', '3')])
@@ -320,6 +375,39 @@ class Isolation(WorkerTest):
         self.assertEqual(self.php(server, 'ini_set("precision", "12");' + show).text, '12 ')
         self.assertEqual(self.php(server, show).text, '12 ', 'what the application sets stays')
 
+    def test_encodings_are_the_clients(self):
+        server = self.worker(ini={'zlib.output_compression': None})
+        for code in ('ob_start("ob_gzhandler"); echo str_repeat("x", 1000);', 'ini_set("zlib.output_compression", 1); echo str_repeat("x", 1000);'):
+            with self.subTest(code=code):
+                self.assertEqual(self.php(server, code, HTTP_ACCEPT_ENCODING='gzip').header('Content-Encoding'), 'gzip')
+                self.assertEqual(self.php(server, code).text, 'x' * 1000)
+
+    def test_output_compression_acts_in_each_request(self):
+        server = self.worker(ini={'zlib.output_compression': '1'})
+        for encoding in ('gzip', None, 'gzip', None):
+            answer = self.php(server, 'echo str_repeat("x", 1000);', **({'HTTP_ACCEPT_ENCODING': encoding} if encoding else {}))
+            self.assertEqual(answer.header('Content-Encoding'), encoding)
+
+    def test_rewrite_variables_are_the_requests(self):
+        server = self.worker()
+        for name in ('one', 'two'):
+            answer = self.php(server, f'output_add_rewrite_var("{name}", "1"); echo "<form></form>";')
+            self.assertEqual(answer.text, f'<form><input type="hidden" name="{name}" value="1" /></form>')
+
+    def test_temporary_files_of_the_application_stay_open(self):
+        server = self.worker()
+        self.php(server, '$GLOBALS["file"] = new SplTempFileObject; $GLOBALS["stream"] = fopen("php://temp", "w+"); $GLOBALS["file"]->fwrite("mine"); fwrite($GLOBALS["stream"], "too");')
+        read = 'rewind($GLOBALS["stream"]); $GLOBALS["file"]->rewind(); echo $GLOBALS["file"]->fgets(), " ", stream_get_contents($GLOBALS["stream"]);'
+        self.assertEqual(self.php(server, read).text, 'mine too')
+        self.assertEqual(self.php(server, read).text, 'mine too')
+
+    def test_kept_input_does_not_read_the_next_body(self):
+        server = self.worker(callback='$GLOBALS["kept"] ??= fopen("php://input", "r"); $GLOBALS["spl"] ??= new SplFileObject("php://input");'
+                             'echo stream_get_contents($GLOBALS["kept"]), "|", $GLOBALS["spl"]->fread(100), "|", file_get_contents("php://input");')
+        self.assertEqual(server.post(self.script, b'first').text, 'first|first|first')
+        for _ in range(3):
+            self.assertEqual(server.post(self.script, b'second').text, '||second')
+
     def test_input_is_the_requests(self):
         server = self.worker()
         for size in (0, 10, 100_000, 3 << 20):
@@ -420,6 +508,17 @@ class Requests(WorkerTest):
         server = self.worker()
         self.php(server, 'static $x; function kept() { return 1; } define("KEPT", 2); putenv("KEPT=3"); $_ENV["KEPT"] = 4; chdir("/usr"); class K { static $v = 5; }')
         self.assertEqual(self.php(server, 'echo kept(), KEPT, getenv("KEPT"), $_ENV["KEPT"], K::$v, getcwd();').text, '12345/usr')
+
+
+class Memory(WorkerTest):
+    def test_workers_that_were_not_needed_keep_their_memory(self):
+        num = os.cpu_count() + 6  # more than wait in the ready set
+        server = self.worker(children=num + 1, num=num, boot='class App { static $data = []; } for ($i = 0; $i < 20000; $i++) App::$data["k$i"] = str_repeat("x", $i % 50);')
+        code = 'usleep(300000); $sum = 0; foreach (App::$data as $value) $sum += strlen($value); echo $sum;'
+        for _ in range(2):
+            with ThreadPoolExecutor(num) as pool:
+                self.assertEqual(set(pool.map(lambda _: self.php(server, code, timeout=10).text, range(num))), {'490000'})
+            time.sleep(2)  # they give memory back after a second
 
 
 class Files(WorkerTest):
