@@ -222,10 +222,6 @@ Job* Context::next_job()
 // to which its heap belongs.
 void Context::sleep_cold()
 {
-    if (is_worker_) {
-        core_.platform.sleep(number_);
-        return;
-    }
     if (has_run_ && !core_.platform.sleep_for(number_, kTrimAfter)) {
         ftm_thread_trim();
         has_run_ = false;
