@@ -109,7 +109,10 @@ static void on_request_entry(zval *arg1, zval *arg2, zval *arg3, int type, void 
     }
     zend_string *key = zend_string_init(Z_STRVAL_P(arg1), Z_STRLEN_P(arg1), 0);
     keep_setting(key);
-    if (zend_alter_ini_entry_ex(key, Z_STR_P(arg2), *(int *)mode, PHP_INI_STAGE_ACTIVATE, true) == FAILURE) {
+    zend_ini_entry *entry = zend_hash_find_ptr(EG(ini_directives), key);
+    // A value that PHP refuses has PHP's own message: fpm_php_zend_ini_alter_master() succeeds then.
+    const bool settable = entry != NULL && (entry->modifiable & *(int *)mode);
+    if (zend_alter_ini_entry_ex(key, Z_STR_P(arg2), *(int *)mode, PHP_INI_STAGE_ACTIVATE, true) == FAILURE && !settable) {
         ftm_log(FTM_LOG_ERROR, "Passing INI directive through FastCGI: unable to set '%s'", Z_STRVAL_P(arg1));
     }
     zend_string_release(key);

@@ -78,7 +78,10 @@ void php_message(void*, const char* message) noexcept
 
 void log(void*, int level, const char* message) noexcept
 {
-    observe::Log::instance().worker_output(static_cast<observe::Level>(level), current_context(), message);
+    const auto wanted = static_cast<observe::Level>(level);
+    if (wanted >= observe::Log::instance().threshold()) { // zlog(); a PHP message, from zlog_msg(), comes at any log_level
+        observe::Log::instance().worker_output(wanted, current_context(), message);
+    }
 }
 
 int pool_status(void* request, ftm_pool_status* out) noexcept
