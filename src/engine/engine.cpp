@@ -47,12 +47,13 @@ unsigned workers_of(const config::Pool& pool)
 sched::ManagerSettings manager_of(const config::Pool& pool, int workers)
 {
     const config::ProcessManager kind = pool.pm.value_or(config::ProcessManager::static_);
+    const int classic = std::max(pool.pm_max_children, 1) - workers;
     return {.manager = kind == config::ProcessManager::dynamic    ? sched::Manager::dynamic
                        : kind == config::ProcessManager::ondemand ? sched::Manager::ondemand
                                                                   : sched::Manager::static_,
-            .max_children = std::max(pool.pm_max_children, 1) - workers,
+            .max_children = classic,
             .start_servers = std::max(pool.pm_start_servers - workers, 0),
-            .min_spare_servers = pool.pm_min_spare_servers,
+            .min_spare_servers = std::min(pool.pm_min_spare_servers, classic), // else it would always want more
             .max_spare_servers = pool.pm_max_spare_servers,
             .max_spawn_rate = pool.pm_max_spawn_rate,
             .idle_timeout_s = pool.pm_process_idle_timeout.count()};

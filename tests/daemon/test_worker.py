@@ -75,6 +75,16 @@ class Loop(WorkerTest):
         self.assertRegex(server.get(other).text, r'^classic \d+bool\(false\)')
         self.assertEqual(self.ask(server, 'count').text, '2')
 
+    def test_idle_dynamic_pool_does_not_ask_for_more_contexts(self):
+        for num in (3, 4):
+            with self.subTest(num=num):
+                server = self.worker(children=4, num=num, settings=[('pm', 'dynamic'), ('pm.start_servers', '2'), ('pm.min_spare_servers', '2'), ('pm.max_spare_servers', '3'),
+                                                                    ('pm.status_path', '/status')])
+                def status():
+                    return json.loads(server.get('/status', 'json', SCRIPT_NAME='/status', SCRIPT_FILENAME='/status').text)
+                self.poll(lambda: status()['start since'] > 2, 10)
+                self.assertEqual(status()['max children reached'], 0)
+
     def test_symlink_to_the_script(self):
         server = self.worker()
         link = os.path.join(server.docroot, 'current')
