@@ -237,7 +237,7 @@ class Requests(AccessLogTest):
         port = self.server.pools[1].address[1]
         for address in ('127.0.0.1', '::1'):
             fcgi.request((address, port), fcgi.script_params(script))
-        self.assertEqual(self.wait_lines(2, f'{self.directory}/six.log'), ['127.0.0.1', '::1'])
+        self.assertEqual(sorted(self.wait_lines(2, f'{self.directory}/six.log')), ['127.0.0.1', '::1'])
 
     def test_cpu_share(self):
         self.start(children=1, form='"%C %{user}C %{system}C"')
