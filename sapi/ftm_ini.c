@@ -78,6 +78,8 @@ void ftm_restore_request_values(void)
         return;
     }
     FTM_G(request_values) = NULL;
+    const bool headers_sent = SG(headers_sent);
+    SG(headers_sent) = 0; /* ext/session would refuse what the application has set */
     ZEND_HASH_FOREACH_STR_KEY_PTR(values, key, kept)
     {
         zend_restore_ini_entry(key, PHP_INI_STAGE_DEACTIVATE);
@@ -88,6 +90,7 @@ void ftm_restore_request_values(void)
         }
     }
     ZEND_HASH_FOREACH_END();
+    SG(headers_sent) = headers_sent;
     zend_hash_destroy(values);
     FREE_HASHTABLE(values);
 }

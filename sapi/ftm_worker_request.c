@@ -147,6 +147,7 @@ ftm_worker_step ftm_worker_request_begin(void *request, const ftm_request_info *
     ZVAL_UNDEF(&EG(user_error_handler));
 
     SG(server_context) = request;
+    SG(headers_sent) = 0; /* of the request before; ext/session's settings may not be changed after */
     EG(exit_status) = 0;
     zend_try
     {

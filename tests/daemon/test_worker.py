@@ -385,6 +385,12 @@ class Isolation(WorkerTest):
         self.assertEqual(self.php(server, 'ini_set("precision", "12");' + show).text, '12 ')
         self.assertEqual(self.php(server, show).text, '12 ', 'what the application sets stays')
 
+    def test_session_settings_of_a_request_end_with_it(self):
+        server = self.worker(boot='ini_set("session.name", "APP");')
+        show = 'echo ini_get("session.name"); flush();'
+        for settings, name in (('', 'APP'), ('session.name=FRONT', 'FRONT'), ('', 'APP'), ('', 'APP')):
+            self.assertEqual(self.php(server, show, PHP_VALUE=settings).text, name)
+
     def test_encodings_are_the_clients(self):
         server = self.worker(ini={'zlib.output_compression': None})
         for code in ('ob_start("ob_gzhandler"); echo str_repeat("x", 1000);', 'ini_set("zlib.output_compression", 1); echo str_repeat("x", 1000);'):
