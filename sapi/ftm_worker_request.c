@@ -153,6 +153,7 @@ ftm_worker_step ftm_worker_request_begin(void *request, const ftm_request_info *
     {
         ftm_prepare_request(info);
         clear_last_error();
+        zend_hash_str_del(&EG(symbol_table), ZEND_STRL("_SESSION")); /* what the script has put there since */
         zend_memory_reset_peak_usage();
         activate();
         step = FTM_WORKER_OK;

@@ -358,6 +358,11 @@ class Isolation(WorkerTest):
                 self.assertEqual(self.php(server, start, HTTP_COOKIE=f'PHPSESSID={client[0]}').text, f'{client[0]} {turn}')
         self.assertEqual(self.php(server, 'var_dump($_SESSION ?? null, session_id(), session_status());').text, 'NULL\nstring(0) ""\nint(1)\n')
 
+    def test_session_array_that_was_filled_between_two_requests(self):
+        server = self.worker(after='$_SESSION["secret"] = 1;')
+        for _ in range(3):
+            self.assertEqual(self.php(server, 'var_dump($_SESSION ?? null);').text, 'NULL\n')
+
     def test_session_after_every_kind_of_end(self):
         server = self.worker(ini={'display_errors': '0'})
         for end in ('exit(0);', 'throw new Exception("x");', 'no_such_function();', '$x = str_repeat("x", 1 << 40);', ''):
