@@ -16,7 +16,7 @@ static void pause_timeout(void)
 /* What the script does after its loop belongs to the boot request again. */
 void ftm_worker_return_to_boot(void)
 {
-    static const ftm_request_info nothing = {.request_method = "GET"};
+    static const ftm_request_info nothing = {.request_method = "GET", .response_code = 200};
     if (FTM_G(worker_state) != FTM_WORKER_WAITING) {
         return;
     }

@@ -168,7 +168,9 @@ ftm_worker_step ftm_worker_request_begin(void *request, const ftm_request_info *
     }
     if (EG(exception)) {
         zend_clear_exception();
-        step = FTM_WORKER_REFUSED;
+        if (step == FTM_WORKER_OK) {
+            step = FTM_WORKER_REFUSED;
+        }
     }
     if (PG(max_input_time) != -1) {
         zend_set_timeout(INI_INT("max_execution_time"), 0);

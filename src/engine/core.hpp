@@ -115,7 +115,6 @@ public:
     std::atomic<bool> accept_paused{false};    // the queue is full: the standby thread re-arms (RULES 8)
     std::atomic<bool> cpu_asked{false};        // a script has called fpm_get_status(), which shows CPU time too
     std::atomic<unsigned> live_contexts{0};    // threads of contexts
-    std::atomic<std::uint64_t> served{0};
 
     [[nodiscard]] bool serves_status_only(const Session& session) const
     {
