@@ -46,14 +46,14 @@ def measurement(function):
 class Subject:
     """One of the two servers, in one configuration."""
 
-    def __init__(self, bench, kind, children):
+    def __init__(self, bench, kind, children, **settings):
         self.bench = bench
         self.kind = kind
         prefix = os.path.dirname(os.path.dirname(bench.options.stock)) if kind == 'fpm' else bench.runtime
         scan = os.path.join(prefix, 'etc/conf.d')
         if bench.options.modules == 'opcache':
             scan = os.path.join(bench.work, 'conf.d')
-        pool = Pool(children=children, settings={'pm.status_path': '/status', 'listen.backlog': 4096})
+        pool = Pool(children=children, settings={'pm.status_path': '/status', 'listen.backlog': 4096, **settings})
         self.server = Server(pools=[pool], binary=bench.binaries[kind], php_ini=PHP_INI, docroot=bench.docroot,
                              env={'PHP_INI_SCAN_DIR': scan}, allow_root=os.geteuid() == 0)
 
@@ -152,8 +152,8 @@ class Bench:
             build = os.path.join(ROOT, "build")
         return os.path.join(build, "runtime")
 
-    def subject(self, kind, children=CHILDREN):
-        return Subject(self, kind, children)
+    def subject(self, kind, children=CHILDREN, **settings):
+        return Subject(self, kind, children, **settings)
 
     def figures(self, done, kind, script):
         try:
@@ -165,8 +165,8 @@ class Bench:
             print(f'    FAILED on {kind}, {script}: {result["failures"]}, {result["lost"]} connections lost')
         return result
 
-    def heading(self, text):
-        print(f'\n{text:42}{"php-fpm":>14}{"php-ftm":>14}{"ratio":>8}  goal', flush=True)
+    def heading(self, text, left='php-fpm', right='php-ftm'):
+        print(f'\n{text:42}{left:>14}{right:>14}{"ratio":>8}  goal', flush=True)
 
     def row(self, name, fpm, ftm, ratio=None, goal=''):
         def text(value):
