@@ -51,7 +51,7 @@ public:
     // The next job for this context, already read or awaited; nullptr: leave.
     Job* next_job();
     // The client has gone, or nobody may start a request any more: ends the job unserved. What followed on its connection.
-    [[nodiscard]] bool is_pointless(const Job& job) const;
+    [[nodiscard]] static bool is_pointless(const Job& job);
     Job* drop(Job* job);
     // Around the running of a job. end() has sent END_REQUEST; returns what followed on the connection, if it may go first.
     const php::ResolvedScript& begin(Job& job);

@@ -80,7 +80,7 @@ void Context::yield_if_due()
     }
 }
 
-bool Context::is_pointless(const Job& job) const
+bool Context::is_pointless(const Job& job)
 {
     return job.session->aborted.load() || job.session->output.gone(); // the client did not wait for it (RULES 11)
 }

@@ -28,6 +28,8 @@ public:
     Job* request_ended(Session& session, bool keep);
     // Ends the job without running it.
     void refuse(Job* job, int status, std::string_view reason);
+    // The same where nobody waits for the answer any more.
+    void drop(Job* job);
     // A short error page and END_REQUEST for a request that runs elsewhere or nowhere.
     void send_error(Session& session, std::uint16_t id, int status, std::string_view reason);
 

@@ -75,6 +75,18 @@ void Reader::refuse(Job* job, int status, std::string_view reason)
     }
 }
 
+void Reader::drop(Job* job)
+{
+    Session& session = *job->session;
+    const bool keep = job->request.keep_conn;
+    if (!session.output.gone()) {
+        const auto end = fcgi::end_request_record(job->request.id, 0, fcgi::ProtocolStatus::request_complete);
+        send(session, {end.data(), end.size()});
+    }
+    recycle(job);
+    queue(request_ended(session, keep));
+}
+
 void Reader::adopted(Session& session, Job* whole)
 {
     session.asked = true;
@@ -157,7 +169,8 @@ void Reader::leave_sets(Session& session)
 
 bool Reader::hand_over(Session& session, Job* whole)
 {
-    if (session.output.pending() || session.output.gone() || session.eof.load() || being_sent_elsewhere(session)) {
+    const bool ends = session.eof.load() && whole == nullptr; // with a request it may still wait for the answer
+    if (session.output.pending() || session.output.gone() || ends || being_sent_elsewhere(session)) {
         return false;
     }
     // Whoever comes here has looked before it took the right: meanwhile a reader may have given out the next request.

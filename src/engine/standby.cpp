@@ -110,7 +110,13 @@ void Standby::on_host_message(Message& message)
                 core_.settings.access_log->reopen(message.fds[0].get());
             }
             break;
-        case Message::Kind::give_up:
+        case Message::Kind::give_up: // with its last answers, and what may still leave
+            if (core_.wounded.load()) {
+                become_wounded();
+            }
+            if (core_.draining.load()) {
+                continue_drain();
+            }
             release_parked();
             break;
         default:
@@ -120,6 +126,9 @@ void Standby::on_host_message(Message& message)
 
 void Standby::tell_ready_once()
 {
+    if (wounded_) {
+        return;
+    }
     const bool without = core_.settings.may_do_without_workers && core_.workers_do_not_boot.load();
     const bool workers_up = core_.booted_workers.load() == core_.settings.workers || without;
     // Where all are workers, this thread answers 503 until they boot.

@@ -66,7 +66,9 @@ private:
     void wait_for(Predecessor& predecessor);
     void on_connection(Message& message);
     void begin_drain(std::chrono::milliseconds deadline, bool php_fpm_follows = false);
+    void stop_accepting();
     void leave_listeners(bool php_fpm_follows);
+    void move_queue(bool to_successor);
     void continue_drain();
     void maybe_finish();
     void resume_accepting();

@@ -9,12 +9,14 @@
 #include "observe/log.hpp"
 
 namespace ftm::engine {
+
 // RULES 16: no further request starts here. The contexts leave, and this thread alone watches the ready set once they
 // have: before, it would take the event that tells a waiter to go.
 void Standby::become_wounded()
 {
     if (!wounded_) {
         wounded_ = true;
+        stop_accepting(); // who comes now waits for the successor in the backlog, which outlives this engine
         core_.stop_idle();
         core_.ready.notify();
     }

@@ -90,22 +90,28 @@ void Standby::begin_drain(std::chrono::milliseconds deadline, bool php_fpm_follo
     core_.host.send(Message::Kind::left_listeners, {});
 }
 
-// RULES 6: out of the set first, then accept what had already been given to us.
+void Standby::stop_accepting()
+{
+    if (core_.accepting.exchange(false)) {
+        for (const Listener& listener : core_.listeners) {
+            core_.ready.remove(listener.fd.get());
+        }
+    }
+}
+
+// RULES 6. What the set had already been told of is not lost: each engine's set is told of each connection.
 // A child of php-fpm ends when accept() finds nothing; its sockets must block. That flag is shared with everybody who has
 // the socket, so it goes when nobody here can be about to accept.
 void Standby::leave_listeners(bool php_fpm_follows)
 {
-    const bool accepting = core_.accepting.exchange(false);
+    stop_accepting();
     // The descriptor becomes another socket's in one step, for a context may be in accept(): a listener that the new
     // configuration has no more must not live on here, taking connections that nobody accepts.
     const UniqueFd nothing(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
     for (const Listener& listener : core_.listeners) {
         const UniqueFd shared(php_fpm_follows ? ::fcntl(listener.fd.get(), F_DUPFD_CLOEXEC, 3) : -1);
-        if (accepting) {
-            core_.ready.remove(listener.fd.get());
-            if (nothing.valid()) {
-                ::dup3(nothing.get(), listener.fd.get(), O_CLOEXEC);
-            }
+        if (nothing.valid()) {
+            ::dup3(nothing.get(), listener.fd.get(), O_CLOEXEC);
         }
         if (shared.valid()) {
             ::fcntl(shared.get(), F_SETFL, ::fcntl(shared.get(), F_GETFL) & ~O_NONBLOCK);
@@ -120,16 +126,8 @@ void Standby::continue_drain()
         const std::lock_guard lock(core_.hand_over_mutex);
         return core_.successor.valid();
     }();
-    if (wounded_ && to_successor) {
-        std::vector<Job*> queued;
-        for (Job* job = nullptr; core_.pop_any(job);) {
-            queued.push_back(job);
-        }
-        for (Job* job : queued) {
-            if (!reader_.hand_over_queued(job)) {
-                reader_.queue(job); // the next sweep tries again
-            }
-        }
+    if (wounded_) {
+        move_queue(to_successor);
     }
     for (std::uint32_t i = 0; i < core_.sessions.created(); ++i) {
         Session& session = core_.sessions.at(i);
@@ -149,6 +147,24 @@ void Standby::continue_drain()
         watch_ready_set(); // an ondemand pool's last context has left: nobody else would
     }
     maybe_finish();
+}
+
+// Of a wounded engine, which runs none of it.
+void Standby::move_queue(bool to_successor)
+{
+    std::vector<Job*> queued;
+    for (Job* job = nullptr; core_.pop_any(job);) {
+        queued.push_back(job);
+    }
+    for (Job* job : queued) {
+        if (Context::is_pointless(*job)) {
+            reader_.drop(job);
+        } else if (!to_successor) { // the pool is being stopped: there will be none
+            reader_.refuse(job, 503, "Service Unavailable");
+        } else if (!reader_.hand_over_queued(job)) {
+            reader_.queue(job); // the next sweep tries again
+        }
+    }
 }
 
 void Standby::maybe_finish()

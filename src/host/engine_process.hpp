@@ -25,6 +25,7 @@ struct EngineProcess {
     bool accepts = true;                      // until it says that it has left the listeners
     bool stuck = false;                       // a context of it does not end its request; it will end by SIGTERM
     bool hands_over = false;                  // its successor has been told to take over
+    pid_t successor = -1;                     // which; -1: another host's, or none
     std::optional<Clock::time_point> deadline;  // when a wounded or draining engine is ended
     bool gave_up = false;                     // told so; killed at the next deadline
     std::optional<Clock::time_point> lock_watch_ends;  // RULES 15: while polling opcache's write lock

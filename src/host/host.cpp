@@ -70,6 +70,13 @@ EngineProcess* Host::find(pid_t pid)
     return it == engines_.end() ? nullptr : &*it;
 }
 
+EngineProcess* Host::find_serving()
+{
+    const auto it = std::find_if(engines_.begin(), engines_.end(),
+                                 [](const auto& e) { return e.state == State::ready && !e.expected_to_exit; });
+    return it == engines_.end() ? nullptr : &*it;
+}
+
 bool Host::is_serving() const
 {
     return std::any_of(engines_.begin(), engines_.end(), [](const auto& e) {

@@ -141,6 +141,9 @@ void Host::report_ready(pid_t engine)
 
 void Host::on_ready(EngineProcess& engine)
 {
+    if (engine.state != State::starting) { // it accepts before it says so: its first request may have crashed it by now
+        return;
+    }
     engine.state = State::ready;
     engine.deadline.reset();
     report_ready(engine.pid);
@@ -148,13 +151,19 @@ void Host::on_ready(EngineProcess& engine)
         engine.channel.send(Message::Kind::take_over, {}, {}, {predecessor.get()});
     }
     pending_take_over_.clear();
-    if (draining_) {
-        return;
+    if (!draining_) {
+        succeed_others(engine);
     }
+}
+
+// Whoever shall leave, and has nobody to leave its connections to, leaves them to this one.
+void Host::succeed_others(EngineProcess& engine)
+{
     for (EngineProcess& old : engines_) {
         if (&old != &engine && (old.state == State::wounded || old.expected_to_exit) && !old.hands_over) {
             auto [for_new, for_old] = Channel::make();
             old.hands_over = true;
+            old.successor = engine.pid;
             if (old.state != State::wounded) {
                 old.deadline = Clock::now() + pool_.pm_drain_timeout + ready_timeout();
             }
@@ -179,8 +188,17 @@ void Host::on_exit(EngineProcess& engine, int status)
     master_.send(Message::Kind::engine_exited, {engine.pid, status, lifetime.count(), expected ? 1 : 0});
     const bool never_ready = engine.state == State::starting;
     const bool nobody_came = is_ondemand() && engine.expected_to_exit && pending_take_over_.empty();
+    for (EngineProcess& other : engines_) { // what they have not sent it yet is for the next one
+        if (other.successor == engine.pid) {
+            other.hands_over = false;
+            other.successor = -1;
+        }
+    }
     engines_.remove_if([&](const EngineProcess& e) { return &e == &engine; });
     report_left();
+    if (EngineProcess* const serving = find_serving(); serving != nullptr && !draining_) {
+        succeed_others(*serving);
+    }
     if (draining_ || is_serving() || start_again_ || nobody_came) {
         return;
     }

@@ -1,7 +1,6 @@
 // What the master tells a host.
 #include "host/host_process.hpp"
 
-#include <algorithm>
 #include <fcntl.h>
 #include <list>
 #include <signal.h>
@@ -39,9 +38,7 @@ void Host::on_master_message(Message& message)
             break;
         case Message::Kind::take_over:
             if (!message.fds.empty()) {
-                const auto ready = std::find_if(engines_.begin(), engines_.end(),
-                                                [](const auto& e) { return e.state == State::ready && !e.expected_to_exit; });
-                if (ready != engines_.end()) {
+                if (EngineProcess* const ready = find_serving(); ready != nullptr) {
                     ready->channel.send(Message::Kind::take_over, {}, {}, {message.fds[0].get()});
                 } else {
                     pending_take_over_.push_back(std::move(message.fds[0]));

@@ -43,6 +43,7 @@ private:
     void on_exit(EngineProcess& engine, int status);
     void on_engine_message(EngineProcess& engine, Message& message);
     void on_ready(EngineProcess& engine);
+    void succeed_others(EngineProcess& engine);
     void report_ready(pid_t engine);
     void report_left();
     void on_master();
@@ -56,6 +57,7 @@ private:
     void replace(EngineProcess& old);
     [[nodiscard]] int timeout_ms() const;
     [[nodiscard]] EngineProcess* find(pid_t pid);
+    [[nodiscard]] EngineProcess* find_serving();
     [[nodiscard]] bool is_serving() const;
     [[nodiscard]] std::chrono::seconds ready_timeout() const;
     [[nodiscard]] bool is_ondemand() const { return pool_.pm == config::ProcessManager::ondemand; }

@@ -1,11 +1,21 @@
 """A crash in C (null dereference, abort(), stack overflow) loses its own request only, is logged as php-fpm logs it, and serving goes on."""
 
 import os
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 from ftm import fcgi, proc
 from ftm.case import DaemonTest, Pool, ftm_only, is_ftm, needs_module, sanitized, time_limit
 from ftm.load import ECHO, Load, echo_request
+from ftm.server import PROJECT, SUPPORT
+
+with open(os.path.join(PROJECT, 'src/base/channel.hpp')) as header:
+    MESSAGES = re.findall(r'^ {8}(\w+)', re.search(r'enum class Kind[^{]*{(.*?)};', header.read(), re.S).group(1), re.M)
 
 CRASHES = int(os.environ.get('FTM_CRASHES', '20'))
 
@@ -145,6 +155,58 @@ class Crash(DaemonTest):
             self.assertServes(server, 30)
         self.assertEqual(load.result.failed, 0, str(load.result))
         self.assertEqual(server.workers('other'), others)
+
+    def late(self, kind, milliseconds):
+        """Environment in which servers send that kind of message late, and the file that tells so."""
+        compiler = shutil.which('cc') or shutil.which('gcc')
+        if compiler is None or sanitized():
+            self.skipTest('no C compiler, or a sanitizer that wants to be loaded first')
+        directory = tempfile.mkdtemp()
+        self.addCleanup(shutil.rmtree, directory)
+        os.chmod(directory, 0o777)
+        library, mark = os.path.join(directory, 'late.so'), os.path.join(directory, 'mark')
+        subprocess.run([compiler, '-shared', '-fPIC', '-o', library, os.path.join(SUPPORT, 'late-message.c'), '-ldl'], check=True)
+        os.chmod(library, 0o755)
+        return {'LD_PRELOAD': library, 'LATE_KIND': str(kind), 'LATE_MS': str(milliseconds), 'LATE_MARK': mark}, mark
+
+    @ftm_only('php-fpm has no engines')
+    def test_engine_that_crashes_before_it_has_said_that_it_is_ready(self):
+        """It accepts a moment earlier; the host hears of the crash first, and must not believe the later message."""
+        env, mark = self.late(MESSAGES.index('engine_ready'), 30)
+        server = self.serve([Pool(children=4)], modules=['ffi'], ini=self.INI, env=env)
+        self.crash = server.script('crash.php', CRASH)
+        self.hello = server.script('hello.php', '<?php echo "hello";')
+        for _ in range(3):
+            with ThreadPoolExecutor(4) as threads:
+                # Everybody gets an end. With more wounded engines than the host keeps, it may be a closed connection.
+                self.assertLessEqual(set(threads.map(lambda _: self.crash_once(server, 'null'), range(16))), {'500', 'closed'})
+            for _ in range(10):
+                self.assertBody(server.get(self.hello), 'hello')
+        self.assertTrue(os.path.exists(mark))
+        self.poll(lambda: len(server.workers()) == 1, 20, 'one engine is left')
+
+    @ftm_only('php-fpm has no successors')
+    def test_successor_that_dies_is_succeeded(self):
+        """Who waits in a wounded engine gets his answer from the next one."""
+        server = self.serve([Pool(children=2, settings=[('pm.drain_timeout', '20s')])], modules=['ffi'], ini=self.INI)
+        self.crash = server.script('crash.php', CRASH)
+        self.hello = server.script('hello.php', '<?php echo "hello";')
+        slow = server.script('slow.php', '<?php touch($_GET["f"]); sleep(4); echo "slow";')
+        flag = os.path.join(server.tmp, 'flag')
+        wounded, = self.poll(server.workers)
+        with server.connect() as busy:
+            busy.send_request(fcgi.script_params(slow, QUERY_STRING='f=' + flag), keep=True)
+            self.poll(lambda: os.path.exists(flag))
+            self.crash_once(server, 'null')
+            successor, = self.poll(lambda: set(server.workers()) - {wounded} if server.workers() else None)
+            self.assertServes(server)
+            os.kill(successor, signal.SIGKILL)
+            server.wait_for(rf'child {successor} exited on signal 9', 10)
+            self.assertServes(server)
+            self.assertBody(busy.read_response(), 'slow')
+            self.assertBody(busy.request(fcgi.script_params(self.hello), keep=True), 'hello')
+            self.poll(lambda: len(server.workers()) == 1, 10, 'the wounded one is gone')
+            self.assertBody(busy.request(fcgi.script_params(self.hello), keep=True), 'hello')
 
     def test_time_to_the_answer_of_a_crash(self):
         server = self.make(children=4)
