@@ -75,6 +75,10 @@ void ftm_end_terminated(void);
 /* ftm_status.c */
 PHP_FUNCTION(fpm_get_status);
 
+/* ftm_startup.c: this process is what pcntl_fork() made of an engine. It has the thread of one script and the
+ * connection of its client: it says nothing there, and ends with the script. */
+extern bool ftm_is_copy;
+
 /* ftm_log.c: zlog of a php-fpm child, that is: the log and the STDERR stream of the running request */
 void ftm_log(int level, const char *format, ...) ZEND_ATTRIBUTE_FORMAT(printf, 2, 3);
 void ftm_log_message(const char *message, int syslog_type);

@@ -6,7 +6,7 @@ static void send_to_stderr_stream(const char *message)
 {
     void *request = SG(server_context);
     size_t len = strlen(message);
-    if (request == NULL || len == 0 || !FTM_G(fcgi_logging)) {
+    if (request == NULL || len == 0 || ftm_is_copy || !FTM_G(fcgi_logging)) {
         return; /* without a request our globals may not exist yet: modules are being loaded */
     }
     if (FTM_G(logging_request_started)) {

@@ -73,7 +73,7 @@ PHP_FUNCTION(fastcgi_finish_request)
 {
     ZEND_PARSE_PARAMETERS_NONE();
     void *request = SG(server_context);
-    if (request == NULL || ftm_callbacks->finished(request)) {
+    if (request == NULL || ftm_is_copy || ftm_callbacks->finished(request)) {
         RETURN_FALSE;
     }
     php_output_end_all();

@@ -13,7 +13,7 @@ static size_t ftm_ub_write(const char *data, size_t size)
         ssize_t n = write(STDOUT_FILENO, data, size);
         return n > 0 ? (size_t)n : 0;
     }
-    if (size == 0 || ftm_callbacks->write(request, FTM_STDOUT, data, size)) {
+    if (size == 0 || ftm_is_copy || ftm_callbacks->write(request, FTM_STDOUT, data, size)) {
         return size;
     }
     php_handle_aborted_connection();
@@ -22,7 +22,7 @@ static size_t ftm_ub_write(const char *data, size_t size)
 
 static void ftm_flush(void *request)
 {
-    if (request == NULL) {
+    if (request == NULL || ftm_is_copy) {
         return;
     }
     sapi_send_headers();
@@ -89,6 +89,9 @@ static size_t ftm_read_post(char *buffer, size_t size)
 static int ftm_deactivate(void)
 {
     void *request = SG(server_context);
+    if (ftm_is_copy) {
+        _exit(EG(exit_status));
+    }
     if (SG(sapi_started) && request) {
         ftm_callbacks->finish(request, 0);
     }

@@ -2,6 +2,8 @@
 #include "ftm_internal.h"
 #include "zend_virtual_cwd.h"
 
+#include <pthread.h>
+
 #ifndef VIRTUAL_DIR
 # error "The runtime is not thread-safe: rebuild it with packaging/php-runtime/build"
 #endif
@@ -10,6 +12,7 @@
 extern void virtual_cwd_main_cwd_init(uint8_t reinit);
 
 const ftm_php_options *ftm_options;
+bool ftm_is_copy;
 
 const char *ftm_php_version(void)
 {
@@ -62,8 +65,14 @@ void ftm_php_shutdown(void)
     tsrm_shutdown();
 }
 
+static void become_copy(void)
+{
+    ftm_is_copy = true;
+}
+
 void ftm_php_after_fork(void)
 {
+    pthread_atfork(NULL, NULL, become_copy);
     /* chroot and chdir happened after module start-up: new contexts begin in the directory of now */
     virtual_cwd_main_cwd_init(1);
 }

@@ -63,7 +63,7 @@ PHP_FUNCTION(frankenphp_handle_request)
         zend_throw_exception(spl_ce_RuntimeException, "frankenphp_handle_request() called inside of its own callback", 0);
         RETURN_THROWS();
     }
-    if (FTM_G(worker_state) == FTM_WORKER_LEAVING) {
+    if (FTM_G(worker_state) == FTM_WORKER_LEAVING || ftm_is_copy) {
         RETURN_FALSE; /* it has been told */
     }
     if (FTM_G(worker_state) == FTM_WORKER_BOOTING && ftm_worker_request_end() == FTM_WORKER_BAILED) { /* of the boot request */

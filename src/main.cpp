@@ -29,7 +29,7 @@ constexpr int kExitOk = 0;
 constexpr int kExitUsage = 64;
 constexpr int kExitSoftware = 70;
 constexpr int kExitConfig = 78;
-constexpr int kDaemonStartMs = 10'000;
+constexpr int kDaemonStartMs = 11 * 60'000;  // a host has ten minutes for PHP's start, preloading included
 
 Level level_of(config::LogLevel level) { return static_cast<Level>(static_cast<int>(level) + 1); }
 

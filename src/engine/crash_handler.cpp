@@ -19,6 +19,7 @@ namespace {
 constexpr int kSignals[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT};
 constexpr std::size_t kAltStack = 128u << 10;
 
+pid_t engine_pid = -1;
 int crash_pipe_fd = -1;
 int standby_event_fd = -1;
 std::atomic<bool>* wounded_flag = nullptr;
@@ -47,7 +48,8 @@ void default_action(int signal) noexcept
 void on_fault(int signal, siginfo_t* info, void*)
 {
     const int saved_errno = errno;
-    if (context_number < 0 || report == nullptr || report->signal.load() != 0 || !own_fault(signal, *info)) {
+    const bool contained = context_number >= 0 && report != nullptr && ::getpid() == engine_pid; // not a script's pcntl_fork()
+    if (!contained || report->signal.load() != 0 || !own_fault(signal, *info)) {
         default_action(signal); // returning faults again, or abort() raises again
         if (info->si_code <= 0) {
             ::raise(signal);
@@ -81,6 +83,7 @@ void on_fault(int signal, siginfo_t* info, void*)
 
 void install_crash_handlers(int crash_pipe, std::atomic<bool>& wounded, int standby_event) noexcept
 {
+    engine_pid = ::getpid();
     crash_pipe_fd = crash_pipe;
     wounded_flag = &wounded;
     standby_event_fd = standby_event;

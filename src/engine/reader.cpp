@@ -115,7 +115,7 @@ Job* Reader::read(Session& session, std::uint32_t flags)
         if (session.pending.size() >= kMaxPending) {
             // Back-pressure: the rest stays in the socket until the open request has ended.
             session.has_pending.store(true);
-            if (!session.ended.load() && session.read_right.give_back()) {
+            if (!session.ended.load() && give_back(session, 0, true)) {
                 return whole;
             }
             continue;

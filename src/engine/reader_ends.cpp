@@ -5,6 +5,7 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
+#include "engine/body_storage.hpp"
 #include "engine/hand_over.hpp"
 #include "engine/request_log.hpp"
 #include "fcgi/writer.hpp"
@@ -90,6 +91,10 @@ void Reader::drop(Job* job)
 void Reader::adopted(Session& session, Job* whole)
 {
     session.asked = true;
+    if (session.building != nullptr) { // its process' limits did not come along
+        request::Request& r = session.building->request;
+        r.body.set_limits(body_limits(core_.body_policy, r.params));
+    }
     if (whole != nullptr) {
         route(*whole);
     }

@@ -122,7 +122,6 @@ int Master::run()
         log(Level::warning, "The maximum number of processes has been reached. Please review your configuration and "
                             "consider raising 'process.max'");
     }
-    tell_parent(true);
     if (start_.inherited.hosts.empty()) {
         hold_output_until_ = Clock::now() + kHoldOutput;
     }

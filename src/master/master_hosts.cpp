@@ -41,6 +41,7 @@ void Master::on_host_message(Pool& pool, HostProcess& host, Message& message)
 {
     switch (message.kind) {
         case Message::Kind::engine_started: {
+            on_php_started(pool);
             if (host.state == State::starting) { // PHP has started, preloading included
                 host.deadline = Clock::now() + kReadyTimeout +
                                 (pool.config != nullptr && pool.config->worker_script ? pool.config->worker_boot_timeout : 0s);
@@ -63,6 +64,7 @@ void Master::on_host_message(Pool& pool, HostProcess& host, Message& message)
             break;
         }
         case Message::Kind::engine_ready:
+            on_php_started(pool);
             if (host.state == State::starting) {
                 on_generation_ready(pool, host);
             }
@@ -149,12 +151,32 @@ void Master::on_generation_failed(Pool& pool, HostProcess& failed, const std::st
 {
     failed.deadline.reset();
     log(Level::error, "[pool %s] %s", pool.name.c_str(), why.c_str());
+    if (is_first_start(pool, failed)) {
+        give_up_start();
+    }
+}
+
+// Nobody serves this pool yet: where php-fpm's start would fail, ours does.
+bool Master::is_first_start(const Pool& pool, const HostProcess& host) const
+{
     const bool others = std::any_of(pool.hosts.begin(), pool.hosts.end(),
-                                    [&](const auto& h) { return &h != &failed && h.state == State::serving; });
-    if (!others && !pool.ready_once && !announced_ && start_.inherited.hosts.empty()) {
-        log(Level::error, "FPM initialization failed");
-        exit_code_ = kExitSoftware;
-        begin_stop(SIGTERM);
+                                    [&](const auto& h) { return &h != &host && h.state == State::serving; });
+    return !others && !pool.ready_once && !announced_ && start_.inherited.hosts.empty();
+}
+
+void Master::give_up_start()
+{
+    log(Level::error, "FPM initialization failed");
+    tell_parent(false);
+    exit_code_ = kExitSoftware;
+    begin_stop(SIGTERM);
+}
+
+void Master::on_php_started(Pool& pool)
+{
+    pool.php_started = true;
+    if (std::all_of(pools_.begin(), pools_.end(), [](const Pool& p) { return p.config == nullptr || p.php_started; })) {
+        tell_parent(true);
     }
 }
 
@@ -248,7 +270,9 @@ void Master::on_host_exit(Pool& pool, HostProcess& host, int status)
     if (pool.config == nullptr) {
         return;
     }
-    if (host.state == State::starting) {
+    if (host.state == State::starting && !pool.php_started && WIFEXITED(status) && is_first_start(pool, host)) {
+        give_up_start(); // PHP has ended the process itself, as it ends php-fpm's: it would do so again
+    } else if (host.state == State::starting) {
         const auto back_off = std::min<std::chrono::seconds>(kMaxBackOff, std::chrono::seconds(1 << std::min(pool.failures, 5u)));
         ++pool.failures;
         pool.start_again = Clock::now() + back_off;

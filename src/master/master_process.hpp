@@ -64,6 +64,9 @@ private:
     [[noreturn]] void become_host(Pool& pool, Channel to_master);
     void on_generation_ready(Pool& pool, HostProcess& fresh);
     void on_generation_failed(Pool& pool, HostProcess& failed, const std::string& why);
+    void on_php_started(Pool& pool);
+    [[nodiscard]] bool is_first_start(const Pool& pool, const HostProcess& host) const;
+    void give_up_start();
     void drain(Pool& pool, HostProcess& old, UniqueFd successor);
     void maybe_announce();
     void release_output();

@@ -65,6 +65,7 @@ struct Pool {
     std::list<UniqueFd> old_logs;  // read ends of channels that hosts of earlier images write to
     std::map<pid_t, Clock::time_point> orphans;  // engines whose host died, and when they were started
     std::list<HostProcess> hosts;
+    bool php_started = false;  // in one of its hosts: as far as php-fpm is before it becomes a daemon
     bool ready_once = false;
     bool wants_generation = false;
     unsigned failures = 0;  // generations in a row that did not become ready

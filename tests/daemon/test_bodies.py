@@ -2,9 +2,10 @@
 
 import os
 import shutil
+import signal
 from tempfile import TemporaryDirectory
 
-from ftm import fcgi
+from ftm import fcgi, proc
 from ftm.case import DaemonTest, Pool, ftm_only
 from ftm.http import multipart
 
@@ -31,6 +32,32 @@ class Bodies(DaemonTest):
             self.assertTrue(answer.text.endswith(f'{(1 << 20) + 1} 0 0 -'), answer.text[-80:])
             again = connection.request(fcgi.post_params(script, b'a=1', 'application/x-www-form-urlencoded'), b'a=1')
             self.assertEqual(again.text, '3 1 1 -', 'the connection goes on behind the body')
+
+    @ftm_only('php-fpm does not store bodies')
+    def test_limits_hold_for_a_body_that_arrives_over_a_reload(self):
+        server, script = self.server_with()
+        kinds = ('application/x-www-form-urlencoded', 'application/octet-stream')
+        connections = []
+        for kind in kinds:
+            body = b'a=' + b'x' * (BIG - 2)
+            data = fcgi.whole_request(fcgi.post_params(script, body, kind), body)
+            connection = server.connect(timeout=40)
+            connection.send(data[:BIG // 6])
+            connections.append((connection, data[BIG // 6:]))
+        old = server.workers()
+        server.kill(signal.SIGUSR2)
+        self.poll(lambda: len(server.workers()) == 1 and server.workers() != old, 20, 'the successor serves alone')
+        for connection, rest in connections:
+            connection.send(rest[:-16])
+        files = self.poll(lambda: [what for pid in server.workers() for what in proc.descriptors(pid).values()
+                                   if 'deleted' in what and 'memfd' not in what], 10, 'the bodies are in files')
+        self.assertTrue(all(what.startswith(server.tmp) for what in files), files)
+        answers = []
+        for connection, rest in connections:
+            connection.send(rest[-16:])
+            answers.append(connection.read_response().text)
+            connection.close()
+        self.assertEqual(answers, [f'{(1 << 20) + 1} 0 0 -', f'{BIG} 0 0 -'])
 
     def test_user_ini_raises_the_limit(self):
         server, script = self.server_with(ini={'user_ini.cache_ttl': '0'})

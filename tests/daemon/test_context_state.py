@@ -6,8 +6,8 @@ import sys
 import time
 import unittest
 
-from ftm import fcgi, proc
-from ftm.case import DaemonTest, Pool, ftm_only, is_ftm
+from ftm import fcgi, proc, server as server_module
+from ftm.case import DaemonTest, Pool, ftm_only, is_ftm, needs_module
 from ftm.load import Load
 from ftm.server import SUPPORT
 
@@ -269,3 +269,35 @@ class StreamSelect(DaemonTest):
         # One of the idle ones is as good as new.
         for connection in (idle[0], idle[1], idle[self.COUNT // 2], idle[-1]):
             self.assertEqual(connection.request(fcgi.script_params(select), keep=True).text, '1 1 1 out\n')
+
+
+@needs_module('pcntl', 'posix')
+@ftm_only('a child that forks itself leaves a child that nobody knows')
+class ForkedCopies(DaemonTest):
+    """pcntl_fork() in a script: the copy of the engine is the script's, and ends with it."""
+
+    def setUp(self):
+        self.server = self.serve([Pool(children=3)], modules=['pcntl', 'posix', *(['ffi'] if self.HAS_FFI else [])], ini={'ffi.enable': '1'})
+
+    HAS_FFI = is_ftm() and server_module.binary().has('ffi')
+
+    def fork(self, child, after=''):
+        return self.server.run('$p = pcntl_fork(); if ($p === 0) { ' + child + ' } pcntl_waitpid($p, $status); echo "parent ", '
+                               'pcntl_wifsignaled($status) ? "signal " . pcntl_wtermsig($status) : pcntl_wexitstatus($status);' + after)
+
+    def test_copy_ends_with_its_script_and_says_nothing_to_the_client(self):
+        workers = self.server.workers()
+        for child, status in (('echo "child"; exit(3);', 3), ('echo str_repeat("child", 10000); flush(); exit(4);', 4), ('error_log("child"); no_such();', 255),
+                              ('fastcgi_finish_request(); return;', 0), ('ob_start(); echo "child"; throw new Exception("x");', 255)):
+            with self.subTest(child):
+                response = self.fork(child)
+                self.assertBody(response, f'parent {status}')
+                self.assertEqual(response.stderr, b'')
+        self.assertEqual(self.server.workers(), workers)
+
+    @needs_module('ffi')
+    def test_crash_of_a_copy_is_its_own(self):
+        workers = self.server.workers()
+        self.assertBody(self.fork('FFI::cdef("char *strcpy(char *, const char *);")->strcpy(null, "x");'), 'parent signal 11')
+        self.assertEqual(self.server.workers(), workers)
+        self.assertNotIn('crashed', self.server.log_text())

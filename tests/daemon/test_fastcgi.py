@@ -3,6 +3,7 @@
 import hashlib
 import os
 import random
+import signal
 import threading
 import time
 
@@ -130,6 +131,28 @@ class Connections(DaemonTest):
             connection.send(data)
             for check, request_id in checks:
                 self.assertIsNone(check(connection.read_response(request_id)))
+
+    def test_more_requests_in_the_first_read_than_are_read_ahead(self):
+        """The peer is faster than the server: all of it is there when the connection is accepted."""
+        requests = [echo_request(self.script, 'GET', 1, number, 0) for number in range(300)]
+        data = b''.join(fcgi.whole_request(params, flags=fcgi.KEEP_CONN) for params, _, _ in requests)
+        self.assertGreater(len(data), 130 << 10)
+        self.server.get(self.script)
+        workers = self.server.workers()
+        for pid in workers:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            connection = self.server.connect()
+            connection.sock.setblocking(False)
+            sent = connection.sock.send(data)
+            connection.sock.setblocking(True)
+        finally:
+            for pid in workers:
+                os.kill(pid, signal.SIGCONT)
+        self.assertEqual(sent, len(data), 'a socket buffer that holds it')
+        with connection:
+            for _, _, check in requests:
+                self.assertIsNone(check(connection.read_response()))
 
     @ftm_only('php-fpm leaves what the script did not read in the stream')
     def test_body_longer_than_content_length_does_not_harm_the_next_request(self):

@@ -9,7 +9,7 @@ import unittest
 
 from ftm import fcgi, proc
 from ftm.case import IS_ROOT, DaemonTest, Pool, Server, ftm_only, needs_module, root_only, sanitizer_threads, stock_only
-from ftm.server import StartError, binary, is_socket
+from ftm.server import POOL_USER, StartError, binary, is_socket
 
 TIME = r'^\[\d\d-\w{3}-\d{4} \d\d:\d\d:\d\d\] '
 
@@ -371,6 +371,15 @@ class Daemonize(DaemonTest):
         self.assertEqual(server.process.wait(20), 0)
         self.assertEqual(server.get(script).text, 'hello')
         server.wait_ready()
+
+    @needs_module('opcache')
+    def test_php_that_cannot_start_ends_the_start(self):
+        """Both when PHP's start returns with an error and when PHP ends the process."""
+        for ini in ({'opcache.preload': '/nonexistent', 'opcache.preload_user': POOL_USER}, {'browscap': '/nonexistent'}):
+            for daemonize in (False, True):
+                with self.subTest(ini=ini, daemonize=daemonize), self.assertRaises(StartError) as caught:
+                    Server(ini=ini, modules=['opcache'], daemonize=daemonize).start(timeout=10)
+                self.assertIn(caught.exception.code, (70, 254), caught.exception.output)
 
     def test_daemon_keeps_no_descriptor_of_its_caller(self):
         server = self.serve(daemonize=True)
