@@ -60,7 +60,8 @@ Host::Host(HostStart start)
       master_pid_(start.master_pid),
       crash_(make_pipe()),
       opcache_(make_pipe()),
-      first_generation_(start.first_generation)
+      first_generation_(start.first_generation),
+      reason_(start.reason)
 {
 }
 
@@ -149,7 +150,7 @@ int Host::run()
     if (is_ondemand()) { // its first engine starts with its first client
         report_ready(0);
     } else {
-        start_engine();
+        start_engine(reason_);
     }
     while (!draining_ || !engines_.empty()) {
         std::vector<pollfd> fds;

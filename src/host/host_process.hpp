@@ -35,9 +35,9 @@ public:
 private:
     bool start_php();
     void read_page_headers();
-    void start_engine();
+    void start_engine(observe::RestartReason reason);
     void report_started(const EngineProcess& engine, bool again);
-    [[noreturn]] void become_engine(Channel to_host, UniqueFd out, UniqueFd err);
+    [[noreturn]] void become_engine(observe::RestartReason reason, Channel to_host, UniqueFd out, UniqueFd err);
     void on_signal();
     void reap();
     void on_exit(EngineProcess& engine, int status);
@@ -53,7 +53,7 @@ private:
     void on_time();
     void watch_lock(EngineProcess& engine, Clock::time_point now);
     void drain_all(std::chrono::milliseconds deadline, UniqueFd successor, bool php_fpm_follows = false);
-    void replace(EngineProcess& old);
+    void replace(EngineProcess& old, observe::RestartReason reason);
     [[nodiscard]] int timeout_ms() const;
     [[nodiscard]] EngineProcess* find(pid_t pid);
     [[nodiscard]] bool is_serving() const;
@@ -76,6 +76,7 @@ private:
     std::list<EngineProcess> engines_;
     std::vector<UniqueFd> pending_take_over_;  // connections of earlier generations, for the first ready engine
     bool first_generation_ = false;  // no earlier one serves
+    observe::RestartReason reason_;  // why this generation, and then its next engine, is started
     bool draining_ = false;
     bool reported_ready_ = false;
     bool reported_left_ = false;

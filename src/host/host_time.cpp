@@ -58,7 +58,7 @@ void Host::on_time()
     if (start_again_ && now >= *start_again_) {
         start_again_.reset();
         if (!draining_ && !is_serving()) {
-            start_engine();
+            start_engine(reason_);
         }
     }
     for (EngineProcess& engine : engines_) {
