@@ -147,6 +147,9 @@ int Host::run()
     }
     signals_.reset(::signalfd(-1, &handled, SFD_CLOEXEC | SFD_NONBLOCK));
     FTM_CHECK(signals_.valid());
+    if (pool_.pm_max_memory > 0) {
+        memory_look_ = Clock::now() + kMemoryLook;
+    }
     if (is_ondemand()) { // its first engine starts with its first client
         report_ready(0);
     } else {
