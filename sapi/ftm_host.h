@@ -97,8 +97,8 @@ typedef struct ftm_host {
     /* Worker mode; `boot` is what ftm_run_worker() was given. Blocks until this worker's next request, fills what
      * resolution found; NULL: leave the loop. */
     void* (*worker_wait)(void* boot, struct ftm_request_info* info) FTM_NOEXCEPT;
-    /* The request has ended and nothing of PHP refers to it any more. */
-    void (*worker_done)(void* boot) FTM_NOEXCEPT;
+    /* The request has ended and nothing of PHP refers to it any more. heap_bytes: what the context's heap has of the system. */
+    void (*worker_done)(void* boot, size_t heap_bytes) FTM_NOEXCEPT;
     int (*pool_status)(void* request, ftm_pool_status* out) FTM_NOEXCEPT;
     /* Of the processes that the last pool_status() of this request has counted; 0: no such one. */
     int (*process_status)(void* request, unsigned index, ftm_process_status* out) FTM_NOEXCEPT;

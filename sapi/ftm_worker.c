@@ -94,7 +94,7 @@ PHP_FUNCTION(frankenphp_handle_request)
     if (FTM_G(terminated)) {
         zend_bailout(); /* its time was over in an output or session handler: as in the callback */
     }
-    ftm_callbacks->worker_done(FTM_G(worker_boot));
+    ftm_callbacks->worker_done(FTM_G(worker_boot), zend_memory_usage(true));
     FTM_G(worker_state) = FTM_WORKER_WAITING;
     if (began == FTM_WORKER_BAILED || ended == FTM_WORKER_BAILED) {
         zend_bailout();

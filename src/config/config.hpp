@@ -119,6 +119,7 @@ struct Pool {
     std::optional<std::string> worker_script;
     int worker_num = 0;
     int worker_max_requests = 0;
+    std::int64_t worker_max_memory = 0;  // bytes; 0 is no limit
     std::chrono::seconds worker_boot_timeout{30};
     std::vector<std::string> worker_match;
     std::vector<std::string> worker_watch;

@@ -26,6 +26,7 @@ namespace {
 constexpr std::size_t kStack = std::size_t{8} << 20;
 constexpr std::int64_t kSleptUs = 50;
 constexpr auto kTrimAfter = std::chrono::seconds(1);
+constexpr auto kBriefly = std::chrono::milliseconds(20);
 
 // Working directory, umask and root of the thread's own. Container seccomp profiles may deny it: said once.
 void own_file_system_attributes()
@@ -46,9 +47,10 @@ std::mutex attach_mutex;  // thread start-up of libphp's modules, one at a time
 Context::Context(Core& core, unsigned number)
     : core_(core),
       number_(number),
-      is_worker_(number < core.settings.workers),
+      is_worker_(number < core.settings.workers || number >= core.settings.contexts),
       reader_(core, number + 1),
-      responder_(core, reader_, watch_, number + 1)
+      responder_(core, reader_, watch_, number + 1),
+      history_{.next = core.settings.start_reason}
 {
 }
 
@@ -165,7 +167,7 @@ Job* Context::serve_classic()
     return nullptr;
 }
 
-Job* Context::next_job()
+Job* Context::next_job(bool briefly)
 {
     Idle& idle = core_.idle_of(is_worker_);
     for (;;) {
@@ -192,7 +194,13 @@ Job* Context::next_job()
             case Idle::Idle::again:
                 continue;
             case Idle::Idle::sleep:
-                sleep_cold();
+                if (briefly) {
+                    if (!sleep_briefly()) {
+                        return nullptr;
+                    }
+                } else {
+                    sleep_cold();
+                }
                 idle.woken();
                 awake_since_us_ = now_us();
                 continue;
@@ -200,7 +208,7 @@ Job* Context::next_job()
                 break;
         }
         const std::int64_t before = now_us();
-        const Event event = core_.ready.wait(-1);
+        const Event event = core_.ready.wait(briefly ? static_cast<int>(kBriefly.count()) : -1);
         idle.stop_waiting();
         const std::int64_t after = now_us();
         if (after - before > kSleptUs) {
@@ -215,7 +223,23 @@ Job* Context::next_job()
             reader_.announce_work();
             return job;
         }
+        if (briefly && event.kind == Event::Kind::none) {
+            return nullptr;
+        }
     }
+}
+
+// False: nobody has woken it.
+bool Context::sleep_briefly()
+{
+    if (core_.platform.sleep_for(number_, kBriefly)) {
+        return true;
+    }
+    if (core_.idle_of(is_worker_).withdraw(number_)) {
+        return false;
+    }
+    core_.platform.sleep(number_); // somebody is about to
+    return true;
 }
 
 // Who has not been needed for a while gives memory back; the hot ones keep theirs. A worker sleeps inside its script,

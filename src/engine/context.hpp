@@ -48,8 +48,12 @@ public:
 
     // -- the context's own thread, for its Worker
 
-    // The next job for this context, already read or awaited; nullptr: leave.
-    Job* next_job();
+    // The next job for this context, already read or awaited; nullptr: leave, or with `briefly` there was none for a
+    // moment. Who leaves without having had a job says so with announce_leaving().
+    Job* next_job(bool briefly = false);
+    void announce_leaving() { reader_.announce_work(); }
+    // Ends the job with an error page.
+    void refuse(Job* job, int status, std::string_view reason) { reader_.refuse(job, status, reason); }
     // The client has gone, or nobody may start a request any more: ends the job unserved. What followed on its connection.
     [[nodiscard]] static bool is_pointless(const Job& job);
     Job* drop(Job* job);
@@ -57,6 +61,7 @@ public:
     const php::ResolvedScript& begin(Job& job);
     Job* end(Job* job);
     void queue(Job* job) { reader_.queue(job); }
+    [[nodiscard]] WorkerHistory& history() noexcept { return history_; }
 
 private:
     static constexpr std::int64_t kCpuUnknown = -1;
@@ -66,6 +71,7 @@ private:
     Job* serve_classic();
     Job* execute(Job* job);
     void sleep_cold();
+    bool sleep_briefly();
     [[nodiscard]] bool is_for_me(const Job& job) const { return job.for_worker == is_worker_; }
     void describe(const Job& job, const php::ResolvedScript& script);
     void measure_cpu();
@@ -78,6 +84,7 @@ private:
     RequestWatch watch_;
     FcgiResponder responder_;
     CrashReport crash_;
+    WorkerHistory history_;          // its thread's; before that is started, the standby thread's
     observe::Slot* slot_ = nullptr;  // none while too many engines of the pool are alive
     std::atomic<bool> alive_{false};
     std::atomic<bool> settled_{false};

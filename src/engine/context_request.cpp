@@ -2,6 +2,7 @@
 #include <sched.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <mutex>
 #include <utility>
 
@@ -29,7 +30,7 @@ void Context::describe(const Job& job, const php::ResolvedScript& script)
     show_request(*slot_, job, script, observe::SlotState::info);
     const unsigned all = core_.live_contexts.load(std::memory_order_relaxed);
     const unsigned idle = core_.idle.idle_contexts() + core_.classic.idle_contexts();
-    observe::raise_to(core_.board.counters().max_active, all > idle ? all - idle : 0);
+    observe::raise_to(core_.board.counters().max_active, std::min(all > idle ? all - idle : 0, core_.settings.contexts));
 }
 
 // "last request cpu". php-fpm calls times() twice per request. Here the clock is read once, at the end of each, for a

@@ -20,10 +20,10 @@ void Platform::wake(unsigned context) noexcept
     ::syscall(SYS_futex, &word, FUTEX_WAKE_PRIVATE, 1, nullptr, nullptr, 0);
 }
 
-bool Platform::sleep_for(unsigned context, std::chrono::seconds time) noexcept
+bool Platform::sleep_for(unsigned context, std::chrono::milliseconds time) noexcept
 {
     std::atomic<std::uint32_t>& word = sleepers_[context];
-    const timespec limit{time.count(), 0};
+    const timespec limit{time.count() / 1000, time.count() % 1000 * 1'000'000};
     while (word.exchange(0) == 0) {
         if (::syscall(SYS_futex, &word, FUTEX_WAIT_PRIVATE, 0, &limit, nullptr, 0) != 0 && errno == ETIMEDOUT) {
             return word.exchange(0) != 0;
@@ -47,7 +47,7 @@ Core::Core(Settings s, std::vector<Listener> l, Channel h, observe::Scoreboard& 
       board(b),
       crash_pipe(crash),
       sessions(fcgi::Limits{}, fcgi::ValuesReply{.max_conns = 65535, .max_reqs = settings.contexts, .mpxs_conns = false}),
-      platform(settings.contexts),
+      platform(settings.contexts + settings.spare_workers),
       idle(platform, settings.contexts, settings.waiters),
       classic(platform, settings.contexts, 0),
       standby_event(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
@@ -101,6 +101,11 @@ void Core::call_standby() noexcept
 void Core::thread_ended() noexcept
 {
     live_contexts.fetch_sub(1);
+    call_standby_now();
+}
+
+void Core::call_standby_now() noexcept
+{
     standby_called.store(true);
     const std::uint64_t one = 1;
     FTM_CHECK(::write(standby_event.get(), &one, sizeof one) == sizeof one || errno == EAGAIN);

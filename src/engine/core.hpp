@@ -15,6 +15,7 @@
 #include "config/config.hpp"
 #include "engine/ready_set.hpp"
 #include "engine/session_table.hpp"
+#include "engine/worker_succession.hpp"
 #include "net/allowed_clients.hpp"
 #include "observe/access_log.hpp"
 #include "observe/scoreboard.hpp"
@@ -37,7 +38,7 @@ public:
     void wake(unsigned context) noexcept;
     void sleep(unsigned context) noexcept;
     // False: the time is over, nobody has woken it.
-    bool sleep_for(unsigned context, std::chrono::seconds time) noexcept;
+    bool sleep_for(unsigned context, std::chrono::milliseconds time) noexcept;
 
 private:
     std::unique_ptr<std::atomic<std::uint32_t>[]> sleepers_;
@@ -64,6 +65,8 @@ struct Settings {
     unsigned contexts = 1;       // at most
     std::string worker_script;   // empty: none
     unsigned workers = 0;        // of these; they come first
+    unsigned spare_workers = 0;  // contexts beyond these, where a worker's successor boots
+    observe::RestartReason start_reason = observe::RestartReason::none;  // why the pool's workers are booted
     bool may_do_without_workers = false;  // while their script does not boot: answer 503, for nobody else serves
     sched::ManagerSettings manager;       // of the others
     unsigned waiters = 4;        // idle contexts that wait in the ready set side by side
@@ -107,6 +110,7 @@ public:
     std::atomic<unsigned> booted_workers{0};   // their script has asked for a request
     std::atomic<bool> workers_do_not_boot{false};
     std::atomic<bool> refuse_worker_jobs{false};   // the standby thread shall answer those that are queued
+    WorkerSuccession succession;
 
     std::atomic<bool> wounded{false};          // a context has crashed: no further request starts here
     std::atomic<bool> draining{false};         // connections leave for the successor, or end
@@ -127,7 +131,9 @@ public:
     void wake(Idle::Notify notify) noexcept;
     // Wakes the standby thread; coalesced. Any thread.
     void call_standby() noexcept;
-    // A context's thread is ending: the standby thread shall know even while it watches the ready set. Any thread.
+    // The same when it shall know even while it watches the ready set. Any thread.
+    void call_standby_now() noexcept;
+    // A context's thread is ending. Any thread.
     void thread_ended() noexcept;
     // The backtrace of a slow request, for the slowlog. Any thread.
     void report_slow(std::string_view backtrace) noexcept;

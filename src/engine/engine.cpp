@@ -106,6 +106,8 @@ Settings settings_of(const config::Pool& pool, const EngineStart& start)
     };
     settings.worker_script = pool.worker_script.value_or("");
     settings.workers = workers_of(pool);
+    settings.spare_workers = settings.workers != 0 ? 1 : 0;
+    settings.start_reason = start.reason;
     settings.may_do_without_workers = start.may_do_without_workers;
     settings.manager = manager_of(pool, static_cast<int>(settings.workers));
     settings.limits = {.terminate_us = microseconds(pool.request_terminate_timeout),
@@ -170,11 +172,11 @@ int run_engine(EngineStart start)
     install_interrupt_handler();
     install_crash_handlers(start.crash_pipe, core.wounded, core.standby_event.get());
     std::vector<std::unique_ptr<Context>> contexts;
-    for (unsigned i = 0; i < core.settings.contexts; ++i) {
+    for (unsigned i = 0; i < core.settings.contexts + core.settings.spare_workers; ++i) {
         contexts.push_back(std::make_unique<Context>(core, i));
     }
     const int classic = sched::ProcessManager(core.settings.manager).at_start();
-    const int at_start = std::min(static_cast<int>(core.settings.workers) + classic, static_cast<int>(contexts.size()));
+    const int at_start = std::min(static_cast<int>(core.settings.workers) + classic, static_cast<int>(core.settings.contexts));
     for (int i = 0; i < at_start; ++i) {
         Context* const context = contexts[static_cast<std::size_t>(i)].get();
         if (!context->start()) {

@@ -17,6 +17,7 @@ struct EngineStart {
     int access_log = -1;  // stays the caller's; -1: none
     pid_t master = -1;
     bool may_do_without_workers = false;  // no other engine of the pool serves
+    observe::RestartReason reason = observe::RestartReason::none;  // why it is started
 };
 
 // The rest of the forked process's life; returns its exit code.

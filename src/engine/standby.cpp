@@ -13,6 +13,7 @@ using Wait = asio::posix::stream_descriptor;
 
 // Contexts that are all busy for less than this need no help; status and ping may wait so long.
 constexpr auto kLookAfter = 1ms;
+constexpr auto kMaxReadyLook = 50ms;
 
 }  // namespace
 
@@ -130,7 +131,7 @@ void Standby::tell_ready_once()
         return;
     }
     const bool without = core_.settings.may_do_without_workers && core_.workers_do_not_boot.load();
-    const bool workers_up = core_.booted_workers.load() == core_.settings.workers || without;
+    const bool workers_up = core_.booted_workers.load() >= core_.settings.workers || without;
     // Where all are workers, this thread answers 503 until they boot.
     const bool anybody = core_.idle_of(false).idle_contexts() + core_.idle.idle_contexts() > 0 ||
                          (without && core_.settings.contexts == core_.settings.workers);
@@ -149,7 +150,8 @@ void Standby::tell_ready_once()
         }
     }
     if (!told_ready_) {
-        ready_timer_.expires_after(kLookAfter);
+        ready_timer_.expires_after(ready_look_);
+        ready_look_ = std::min<std::chrono::milliseconds>(2 * ready_look_, kMaxReadyLook);
         ready_timer_.async_wait([this](const ErrorCode& error) {
             if (!error) {
                 tell_ready_once();
@@ -185,7 +187,12 @@ void Standby::on_called()
     if (core_.refuse_worker_jobs.exchange(false)) {
         refuse_worker_jobs();
     }
+    if (!told_ready_) { // a worker has booted
+        ready_look_ = kLookAfter;
+        tell_ready_once();
+    }
     start_on_demand();
+    start_successor();
     maybe_go_to_sleep();
     if (core_.draining.load()) {
         core_.standby_called.store(false);

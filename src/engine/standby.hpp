@@ -46,6 +46,7 @@ private:
     void schedule_maintenance();
     void maintain();
     void start_on_demand();
+    void start_successor();
     void manage(const sched::ProcessManager::Step& step);
     void maybe_go_to_sleep();
     [[nodiscard]] sched::PoolLoad load() const;
@@ -100,6 +101,7 @@ private:
     std::list<Predecessor> predecessors_;
     bool watching_ = false;
     bool told_ready_ = false;
+    std::chrono::milliseconds ready_look_{1};  // grows while a worker boots
     bool wounded_ = false;
     bool stopping_ = false;
     bool asleep_ = false;  // of an ondemand pool, has left its listeners and told the host so

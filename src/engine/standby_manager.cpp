@@ -68,6 +68,26 @@ void Standby::start_on_demand()
     manage(manager_.on_demand(load(), static_cast<int>(idle.queued()), static_cast<int>(starting)));
 }
 
+// Of a worker that has served enough. When all worker contexts are alive, one of them is about to end, which calls again.
+void Standby::start_successor()
+{
+    if (!core_.succession.wanted() || wounded_ || core_.draining.load()) {
+        return;
+    }
+    const auto free = std::find_if(contexts_.begin(), contexts_.end(), [](const auto& context) {
+        return context->is_worker() && !context->alive();
+    });
+    if (free == contexts_.end()) {
+        return;
+    }
+    if (const auto history = core_.succession.begin((*free)->number())) {
+        (*free)->history() = *history;
+        if (!(*free)->start()) {
+            core_.succession.refuse();
+        }
+    }
+}
+
 void Standby::manage(const sched::ProcessManager::Step& step)
 {
     const char* pool = core_.settings.pool->name.c_str();

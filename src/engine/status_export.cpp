@@ -49,7 +49,14 @@ observe::QueueStatus queue_status(const Core& core)
 observe::PoolStatus pool_status(Core& core, bool with_processes)
 {
     const auto pm = core.settings.pool->pm.value_or(config::ProcessManager::static_);
-    return observe::read_status(core.board, name_of(pm), queue_status(core), with_processes);
+    observe::PoolStatus status = observe::read_status(core.board, name_of(pm), queue_status(core), with_processes);
+    if (core.settings.workers != 0) {
+        status.workers.emplace();
+        status.workers->script = core.settings.worker_script;
+        status.workers->queue = core.idle.queued();
+        observe::read_workers(core.board, *status.workers);
+    }
+    return status;
 }
 
 bool StatusForScript::pool(Core& core, ftm_pool_status& out) noexcept

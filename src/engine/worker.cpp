@@ -1,9 +1,7 @@
+// A worker's life: boot, requests, and when it makes way for its successor.
 #include "engine/worker.hpp"
 
-#include <unistd.h>
-
 #include <algorithm>
-#include <chrono>
 #include <random>
 #include <utility>
 
@@ -14,12 +12,9 @@
 namespace ftm::engine {
 namespace {
 
-using namespace std::chrono_literals;
 using observe::Level;
-
-constexpr auto kBackOffStep = 100ms;
-constexpr auto kMaxBackOff = 1s;
-constexpr auto kLook = 20ms;
+using observe::RestartReason;
+using observe::WorkerState;
 
 // What the script sees while it boots: no visitor's request, and nothing that an application would carry into one.
 void fill_boot_request(request::Request& boot, const std::string& script)
@@ -46,14 +41,34 @@ std::uint64_t with_jitter(int limit)
 
 }  // namespace
 
+Worker::Worker(Core& core, Context& context)
+    : core_(core), context_(context), debug_(core.settings.pool->worker_debug), output_(core)
+{
+}
+
 bool Worker::stopping() const
 {
     return core_.idle.stopping() || core_.wounded.load(std::memory_order_relaxed);
 }
 
+void Worker::show(WorkerState state) noexcept
+{
+    if (observe::Slot* slot = context_.slot()) {
+        slot->worker_state.store(static_cast<std::uint32_t>(state), std::memory_order_relaxed);
+    }
+}
+
 Job* Worker::run(bool& renew)
 {
-    while (!stopping() && !renew) {
+    bool replaced = false;
+    if (debug_) {
+        core_.booted_workers.fetch_add(1);
+        show(WorkerState::ready);
+    }
+    while (!stopping() && !renew && !replaced) {
+        if (debug_ && !await_request()) {
+            break;
+        }
         boot();
         fill_boot_request(boot_, core_.settings.worker_script);
         const php::ResolvedScript script = php::resolve_on_context(boot_);
@@ -64,11 +79,15 @@ Job* Worker::run(bool& renew)
         output_.flush();
         php::reset_context_environment();
         php::reset_context_locale();
-        if (booted_) {
+        if (booted_ && !debug_) {
             core_.booted_workers.fetch_sub(1);
         }
-        renew = end.result != php::RunResult::ok;
+        replaced = core_.succession.leave(context_.number());
+        renew = end.result != php::RunResult::ok && !replaced;
         judge(end);
+    }
+    if (debug_) {
+        core_.booted_workers.fetch_sub(1);
     }
     if (next_ != nullptr && !core_.wounded.load()) {
         context_.queue(std::exchange(next_, nullptr));
@@ -76,63 +95,109 @@ Job* Worker::run(bool& renew)
     return std::exchange(next_, nullptr);
 }
 
+// worker.debug: the script shall be what it is when the request comes, not what it was when the last one had been answered.
+bool Worker::await_request()
+{
+    for (;;) {
+        if (next_ == nullptr) {
+            next_ = context_.next_job();
+        }
+        if (next_ == nullptr || core_.wounded.load(std::memory_order_relaxed)) {
+            return false;
+        }
+        if (!context_.is_pointless(*next_)) {
+            return true;
+        }
+        next_ = context_.drop(std::exchange(next_, nullptr));
+    }
+}
+
 void Worker::boot()
 {
+    WorkerHistory& history = context_.history();
     booted_ = false;
     served_ = 0;
-    limit_ = with_jitter(core_.settings.pool->worker_max_requests);
+    heap_ = 0;
+    asked_ = false;
+    told_ = RestartReason::none;
+    limit_ = debug_ ? 1 : with_jitter(core_.settings.pool->worker_max_requests);
+    boot_began_ = Clock::now();
+    if (history.next != RestartReason::none) {
+        ++history.restarts;
+        core_.board.counters().worker_restarts[static_cast<std::size_t>(history.next)].fetch_add(1);
+    }
+    if (observe::Slot* slot = context_.slot()) {
+        slot->worker_reason.store(static_cast<std::uint32_t>(history.next));
+        slot->worker_restarts.store(history.restarts);
+        slot->worker_requests.store(0);
+        slot->worker_memory.store(0);
+    }
+    show(WorkerState::booting);
 }
 
-void Worker::judge(const php::WorkerEnd& end)
+void Worker::on_booted()
 {
-    const char* pool = core_.settings.pool->name.c_str();
-    const char* script = core_.settings.worker_script.c_str();
-    if (stopping()) {
-        return;
+    failures_ = 0;
+    const auto took = std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - boot_began_);
+    if (observe::Slot* slot = context_.slot()) {
+        slot->worker_boot_us.store(took.count());
     }
-    if (!end.booted) {
-        ++failures_;
-        core_.workers_do_not_boot.store(true);
-        observe::log(Level::warning, "[pool %s] worker script '%s' ended with status %d before it asked for a request (%u)",
-                     pool, script, end.exit_status, failures_);
-        if (core_.booted_workers.load() == 0) {
-            core_.refuse_worker_jobs.store(true);
-            core_.call_standby();
-        }
-        if (next_ != nullptr) { // another worker may be up; if none is, it is refused
-            context_.queue(std::exchange(next_, nullptr));
-        }
-        back_off();
-    } else if (end.exit_status != 0) {
-        observe::log(Level::warning, "[pool %s] worker script '%s' ended with status %d, starting it again", pool, script,
-                     end.exit_status);
-    } else {
-        observe::log(Level::debug, "[pool %s] worker script '%s' ended after %llu requests, starting it again", pool,
-                     script, static_cast<unsigned long long>(served_));
+    show(WorkerState::ready);
+    core_.workers_do_not_boot.store(false);
+    if (!debug_) {
+        core_.booted_workers.fetch_add(1);
+        core_.succession.booted(context_.number());
+        core_.call_standby_now(); // the engine may be ready
     }
+    const bool again = context_.history().next != RestartReason::none;
+    observe::log(again ? Level::notice : Level::debug, "[pool %s] worker %u booted script '%s' in %.3f seconds",
+                 core_.settings.pool->name.c_str(), context_.number(), core_.settings.worker_script.c_str(),
+                 static_cast<double>(took.count()) / 1e6);
 }
 
-// n² · 100 ms, at most a second, as FrankenPHP's.
-void Worker::back_off()
+RestartReason Worker::worn() const
 {
-    const auto pause = std::min<std::chrono::milliseconds>(kMaxBackOff, kBackOffStep * (failures_ * failures_));
-    const auto until = std::chrono::steady_clock::now() + pause;
-    while (!stopping() && std::chrono::steady_clock::now() < until) {
-        ::usleep(std::chrono::microseconds(kLook).count());
+    const std::int64_t most = core_.settings.pool->worker_max_memory;
+    if (most > 0 && heap_ > static_cast<std::size_t>(most)) {
+        return RestartReason::max_memory;
     }
+    return limit_ != 0 && served_ >= limit_ ? RestartReason::max_requests : RestartReason::none;
+}
+
+// Between two requests of a worn worker. It serves on until its successor has booted.
+bool Worker::is_to_leave()
+{
+    const RestartReason why = worn();
+    if (why == RestartReason::none) {
+        return false;
+    }
+    if (!debug_ && !asked_) {
+        asked_ = core_.succession.ask(context_.number(), {why, context_.history().restarts});
+        if (asked_) {
+            core_.call_standby_now();
+        }
+    }
+    if (debug_ || core_.succession.may_leave(context_.number())) {
+        told_ = why;
+        context_.announce_leaving();
+        return true;
+    }
+    return false;
 }
 
 php::WorkerRequest Worker::wait() noexcept
 {
     if (!std::exchange(booted_, true)) {
-        failures_ = 0;
-        core_.booted_workers.fetch_add(1);
-        core_.workers_do_not_boot.store(false);
+        on_booted();
     }
-    while (limit_ == 0 || served_ < limit_) {
+    while (!is_to_leave()) {
         Job* job = std::exchange(next_, nullptr);
+        const bool briefly = worn() != RestartReason::none;
         if (job == nullptr) {
-            job = context_.next_job();
+            job = context_.next_job(briefly);
+        }
+        if (job == nullptr && briefly && !stopping()) {
+            continue;
         }
         if (job == nullptr || core_.wounded.load(std::memory_order_relaxed)) {
             next_ = job;
@@ -149,6 +214,14 @@ php::WorkerRequest Worker::wait() noexcept
     return {};
 }
 
-void Worker::done() noexcept { next_ = context_.end(std::exchange(job_, nullptr)); }
+void Worker::done(std::size_t heap_bytes) noexcept
+{
+    heap_ = heap_bytes;
+    if (observe::Slot* slot = context_.slot()) {
+        slot->worker_requests.store(served_, std::memory_order_relaxed);
+        slot->worker_memory.store(heap_bytes, std::memory_order_relaxed);
+    }
+    next_ = context_.end(std::exchange(job_, nullptr));
+}
 
 }  // namespace ftm::engine

@@ -60,7 +60,8 @@ Host::Host(HostStart start)
       master_pid_(start.master_pid),
       crash_(make_pipe()),
       opcache_(make_pipe()),
-      first_generation_(start.first_generation)
+      first_generation_(start.first_generation),
+      reason_(start.reason)
 {
 }
 
@@ -153,10 +154,13 @@ int Host::run()
     }
     signals_.reset(::signalfd(-1, &handled, SFD_CLOEXEC | SFD_NONBLOCK));
     FTM_CHECK(signals_.valid());
+    if (pool_.pm_max_memory > 0) {
+        memory_look_ = Clock::now() + kMemoryLook;
+    }
     if (is_ondemand()) { // its first engine starts with its first client
         report_ready(0);
     } else {
-        start_engine();
+        start_engine(reason_);
     }
     while (!draining_ || !engines_.empty()) {
         std::vector<pollfd> fds;

@@ -21,6 +21,7 @@ struct HostStart {
     UniqueFd access_log;  // invalid: none
     pid_t master_pid = -1;
     bool first_generation = false;  // no earlier one serves
+    observe::RestartReason reason = observe::RestartReason::none;  // why this generation is started
 };
 
 // The rest of the forked process's life; returns its exit code.

@@ -32,7 +32,7 @@ void Host::on_crash()
         }
         limit_wounded(now);
         if (!draining_ && !is_serving()) {
-            start_engine();
+            start_engine(observe::RestartReason::crash);
         }
     }
 }

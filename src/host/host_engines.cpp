@@ -17,8 +17,9 @@ namespace ftm::host {
 
 using State = EngineProcess::State;
 
-void Host::start_engine()
+void Host::start_engine(observe::RestartReason reason)
 {
+    reason_ = reason; // also of the next one, should this one never become ready
     auto [ours, theirs] = Channel::make();
     UniqueFd out_read, out_write, err_read, err_write;
     if (pool_.catch_workers_output) {
@@ -37,7 +38,7 @@ void Host::start_engine()
         ours.close();
         out_read.reset();
         err_read.reset();
-        become_engine(std::move(theirs), std::move(out_write), std::move(err_write));
+        become_engine(reason, std::move(theirs), std::move(out_write), std::move(err_write));
     }
     if (pid < 0) {
         observe::log_syserror("[pool %s] fork() failed", pool_.name.c_str());
@@ -64,7 +65,7 @@ void Host::report_started(const EngineProcess& engine, bool again)
     master_.send(Message::Kind::engine_started, {engine.pid, again ? 1 : 0}, {}, fds);
 }
 
-void Host::become_engine(Channel to_host, UniqueFd out, UniqueFd err)
+void Host::become_engine(observe::RestartReason reason, Channel to_host, UniqueFd out, UniqueFd err)
 {
     engine::EngineStart start;
     start.pool = &pool_;
@@ -75,6 +76,7 @@ void Host::become_engine(Channel to_host, UniqueFd out, UniqueFd err)
     start.page_headers = page_headers_;
     start.access_log = access_log_.get();
     start.master = master_pid_;
+    start.reason = reason;
     start.may_do_without_workers =
         (first_generation_ || reported_ready_) && std::none_of(engines_.begin(), engines_.end(), [](const EngineProcess& engine) {
             return engine.state == State::ready;
@@ -99,7 +101,7 @@ void Host::on_engine_message(EngineProcess& engine, Message& message)
     } else if (message.kind == Message::Kind::want_successor) {
         engine.stuck = engine.stuck || message.args[0] != 0;
         if (!draining_ && engine.state == State::ready && !engine.expected_to_exit) {
-            replace(engine);
+            replace(engine, engine.stuck ? observe::RestartReason::timeout : observe::RestartReason::reload);
         }
         if (engine.stuck) {
             limit_wounded(Clock::now());
@@ -174,10 +176,10 @@ void Host::succeed_others(EngineProcess& engine)
     }
 }
 
-void Host::replace(EngineProcess& old)
+void Host::replace(EngineProcess& old, observe::RestartReason reason)
 {
     old.expected_to_exit = true; // serves on until its successor can
-    start_engine();
+    start_engine(reason);
 }
 
 void Host::on_exit(EngineProcess& engine, int status)
@@ -187,6 +189,7 @@ void Host::on_exit(EngineProcess& engine, int status)
     const bool expected = draining_ || (engine.expected_to_exit && !engine.stuck);
     master_.send(Message::Kind::engine_exited, {engine.pid, status, lifetime.count(), expected ? 1 : 0});
     const bool never_ready = engine.state == State::starting;
+    const auto why = engine.stuck ? observe::RestartReason::timeout : observe::RestartReason::crash;
     const bool nobody_came = is_ondemand() && engine.expected_to_exit && pending_take_over_.empty();
     for (EngineProcess& other : engines_) { // what they have not sent it yet is for the next one
         if (other.successor == engine.pid) {
@@ -205,7 +208,7 @@ void Host::on_exit(EngineProcess& engine, int status)
     if (never_ready) {
         start_again_ = Clock::now() + kStartBackOff;
     } else {
-        start_engine();
+        start_engine(why);
     }
 }
 

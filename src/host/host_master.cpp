@@ -43,7 +43,7 @@ void Host::on_master_message(Message& message)
                 } else {
                     pending_take_over_.push_back(std::move(message.fds[0]));
                     if (is_ondemand() && !is_serving() && !draining_) {
-                        start_engine();
+                        start_engine(observe::RestartReason::none);
                     }
                 }
             }
@@ -76,7 +76,7 @@ void Host::on_master_message(Message& message)
             break;
         case Message::Kind::start_engine:
             if (!draining_ && !is_serving() && !start_again_) {
-                start_engine();
+                start_engine(observe::RestartReason::none);
             } else { // it was on its way
                 for (const EngineProcess& engine : engines_) {
                     report_started(engine, true);

@@ -19,6 +19,9 @@ inline constexpr auto kKillAfterGiveUp = std::chrono::seconds(1);
 inline constexpr auto kLockWatch = std::chrono::milliseconds(50);  // RULES 15
 inline constexpr auto kStartBackOff = std::chrono::seconds(1);
 
+inline constexpr auto kMemoryLook = std::chrono::seconds(1);      // pm.max_memory
+inline constexpr auto kMemoryInterval = std::chrono::seconds(10);  // RULES 18
+
 inline constexpr int kExitSoftware = 70;
 
 struct Pipe {
@@ -35,9 +38,9 @@ public:
 private:
     bool start_php();
     void read_page_headers();
-    void start_engine();
+    void start_engine(observe::RestartReason reason);
     void report_started(const EngineProcess& engine, bool again);
-    [[noreturn]] void become_engine(Channel to_host, UniqueFd out, UniqueFd err);
+    [[noreturn]] void become_engine(observe::RestartReason reason, Channel to_host, UniqueFd out, UniqueFd err);
     void on_signal();
     void reap();
     void on_exit(EngineProcess& engine, int status);
@@ -52,9 +55,10 @@ private:
     void limit_wounded(Clock::time_point now);
     void on_opcache();
     void on_time();
+    void look_at_memory(Clock::time_point now);
     void watch_lock(EngineProcess& engine, Clock::time_point now);
     void drain_all(std::chrono::milliseconds deadline, UniqueFd successor, bool php_fpm_follows = false);
-    void replace(EngineProcess& old);
+    void replace(EngineProcess& old, observe::RestartReason reason);
     [[nodiscard]] int timeout_ms() const;
     [[nodiscard]] EngineProcess* find(pid_t pid);
     [[nodiscard]] EngineProcess* find_serving();
@@ -78,9 +82,12 @@ private:
     std::list<EngineProcess> engines_;
     std::vector<UniqueFd> pending_take_over_;  // connections of earlier generations, for the first ready engine
     bool first_generation_ = false;  // no earlier one serves
+    observe::RestartReason reason_;  // why this generation, and then its next engine, is started
     bool draining_ = false;
     bool reported_ready_ = false;
     bool reported_left_ = false;
+    std::optional<Clock::time_point> memory_look_;  // with pm.max_memory
+    std::optional<Clock::time_point> memory_exceeded_;  // when an engine was last replaced for it
     std::optional<Clock::time_point> unclaimed_;    // the master is gone or executing: serve until then
     std::optional<Clock::time_point> start_again_;  // back-off after an engine that never became ready
 };

@@ -29,6 +29,7 @@ int Host::timeout_ms() const
     };
     consider(unclaimed_);
     consider(start_again_);
+    consider(memory_look_);
     bool polling = false;
     for (const EngineProcess& engine : engines_) {
         consider(engine.deadline);
@@ -58,8 +59,11 @@ void Host::on_time()
     if (start_again_ && now >= *start_again_) {
         start_again_.reset();
         if (!draining_ && !is_serving()) {
-            start_engine();
+            start_engine(reason_);
         }
+    }
+    if (memory_look_ && now >= *memory_look_) {
+        look_at_memory(now);
     }
     for (EngineProcess& engine : engines_) {
         if (engine.lock_watch_ends) {

@@ -55,7 +55,8 @@ bool Master::initialize()
         if (pool.listener < 0) {
             return false;
         }
-        pool.board = observe::Scoreboard::create(config.name, 2 * static_cast<unsigned>(std::max(config.pm_max_children, 1)));
+        const unsigned contexts = static_cast<unsigned>(std::max(config.pm_max_children, 1)) + (config.worker_script ? 1 : 0);
+        pool.board = observe::Scoreboard::create(config.name, 2 * contexts);
         auto [read, write] = observe::make_log_channel();
         pool.log_read = std::move(read);
         pool.log_write = std::move(write);
@@ -220,6 +221,7 @@ void Master::become_host(Pool& pool, Channel to_master)
     if (pool.access_log.valid()) {
         host.runtime.log_headers = observe::AccessFormat(pool.config->access_format.value_or("")).wants_headers();
     }
+    host.reason = pool.reason;
     host.master_pid = ::getppid();
     const int listener = ::fcntl(pool.listener, F_DUPFD_CLOEXEC, 3);
     const int status_listener = pool.status_listener >= 0 ? ::fcntl(pool.status_listener, F_DUPFD_CLOEXEC, 3) : -1;

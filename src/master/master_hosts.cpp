@@ -94,6 +94,7 @@ void Master::on_host_message(Pool& pool, HostProcess& host, Message& message)
         case Message::Kind::want_generation:
             if (host.state == State::serving && !pool.wants_generation) {
                 pool.wants_generation = true;
+                pool.reason = observe::RestartReason::opcache;
                 log(Level::notice, "[pool %s] opcache asked for a restart: a new generation starts", pool.name.c_str());
             }
             break;
@@ -278,6 +279,7 @@ void Master::on_host_exit(Pool& pool, HostProcess& host, int status)
         pool.start_again = Clock::now() + back_off;
     } else {
         pool.start_again = Clock::now();
+        pool.reason = observe::RestartReason::crash;
     }
 }
 

@@ -68,6 +68,7 @@ struct Pool {
     bool php_started = false;  // in one of its hosts: as far as php-fpm is before it becomes a daemon
     bool ready_once = false;
     bool wants_generation = false;
+    observe::RestartReason reason = observe::RestartReason::none;  // of the generation that is wanted, or was started last
     unsigned failures = 0;  // generations in a row that did not become ready
     std::optional<Clock::time_point> last_start;
     std::optional<Clock::time_point> start_again;

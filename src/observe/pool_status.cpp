@@ -16,6 +16,12 @@ ProcessStatus read_slot(const Slot& slot, std::int64_t now_us)
     process.requests = slot.requests.load();
     process.content_length = slot.content_length.load();
     process.text = get_text(slot);
+    process.worker.state = static_cast<WorkerState>(slot.worker_state.load());
+    process.worker.reason = static_cast<RestartReason>(slot.worker_reason.load());
+    process.worker.requests = slot.worker_requests.load();
+    process.worker.restarts = slot.worker_restarts.load();
+    process.worker.boot_us = slot.worker_boot_us.load();
+    process.worker.memory = slot.worker_memory.load();
     if (process.state != SlotState::idle) {
         process.duration_us = std::max<std::int64_t>(now_us - slot.accepted_us.load(), 0);
         return process;
@@ -50,6 +56,56 @@ const char* state_name(SlotState state) noexcept
             break;
     }
     return "Creating";
+}
+
+void read_workers(Scoreboard& board, WorkersStatus& workers)
+{
+    for (unsigned i = 0; i < board.slots(); ++i) {
+        const Slot& slot = board.slot(i);
+        if (slot.pid.load() == 0) {
+            continue;
+        }
+        switch (static_cast<WorkerState>(slot.worker_state.load())) {
+            case WorkerState::none:
+                break;
+            case WorkerState::booting:
+                ++workers.booting;
+                break;
+            case WorkerState::failed:
+                ++workers.failed;
+                break;
+            case WorkerState::ready:
+                ++(slot.state.load() == static_cast<std::uint32_t>(SlotState::idle) ? workers.ready : workers.busy);
+                break;
+        }
+    }
+    for (std::size_t reason = 0; reason < kRestartReasons; ++reason) {
+        workers.restarts[reason] = board.counters().worker_restarts[reason].load();
+    }
+}
+
+const char* worker_state_name(const WorkerStatus& worker, SlotState slot) noexcept
+{
+    switch (worker.state) {
+        case WorkerState::booting:
+            return "booting";
+        case WorkerState::ready:
+            return slot == SlotState::idle ? "ready" : "busy";
+        case WorkerState::failed:
+            return "failed";
+        case WorkerState::none:
+            break;
+    }
+    return "-";
+}
+
+const char* reason_name(RestartReason reason) noexcept
+{
+    static constexpr const char* names[kRestartReasons] = {"-",       "max_requests", "max_memory",   "script_end",
+                                                           "exit",    "fatal",        "timeout",      "crash",
+                                                           "boot_failure", "opcache", "watch",        "reload"};
+    const auto index = static_cast<std::size_t>(reason);
+    return index < kRestartReasons ? names[index] : "-"; // the pool's user can write it
 }
 
 void raise_to(std::atomic<std::uint64_t>& counter, std::uint64_t value) noexcept

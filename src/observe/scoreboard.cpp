@@ -14,7 +14,7 @@
 namespace ftm::observe {
 namespace {
 
-constexpr std::uint32_t kVersion = 2;
+constexpr std::uint32_t kVersion = 3;
 
 std::size_t bytes_for(unsigned slots) { return sizeof(ScoreboardHeader) + std::size_t{slots} * sizeof(Slot); }
 
@@ -134,6 +134,12 @@ Slot* Scoreboard::acquire()
             s.cpu_duration_us.store(0);
             s.content_length.store(0);
             s.memory_peak.store(0);
+            s.worker_state.store(static_cast<std::uint32_t>(WorkerState::none));
+            s.worker_reason.store(static_cast<std::uint32_t>(RestartReason::none));
+            s.worker_requests.store(0);
+            s.worker_restarts.store(0);
+            s.worker_boot_us.store(0);
+            s.worker_memory.store(0);
             set_text(s, {}, {}, {}, {}, {});
             s.state.store(static_cast<std::uint32_t>(SlotState::idle));
             return &s;

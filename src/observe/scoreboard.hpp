@@ -13,6 +13,26 @@
 
 namespace ftm::observe {
 
+// Of a worker's context. A worker that is ready is busy while its slot is not idle.
+enum class WorkerState : std::uint32_t { none, booting, ready, failed };
+
+// Why a worker's script was booted once more.
+enum class RestartReason : std::uint32_t {
+    none,          // it was not: the pool's first boot
+    max_requests,  // worker.max_requests
+    max_memory,    // worker.max_memory, or pm.max_memory of its engine
+    script_end,    // the script left its loop by itself
+    exit,          // it called exit()
+    fatal,         // fatal error, memory_limit, max_execution_time, exception outside of a request
+    timeout,       // request_terminate_timeout
+    crash,         // a signal ended its engine
+    boot_failure,  // it ended before it asked for a request
+    opcache,       // opcache asked for a restart
+    watch,         // worker.watch saw a change
+    reload         // its engine was asked to go
+};
+inline constexpr std::size_t kRestartReasons = 12;
+
 enum class SlotState : std::uint32_t { unused, idle, reading_headers, info, running, ending, finishing, crashed };
 
 // Copies of php-fpm's truncations (fpm_scoreboard.h), bytes with the final NUL.
@@ -37,6 +57,12 @@ struct Slot {
     std::atomic<std::uint64_t> requests;
     std::atomic<std::int64_t> content_length;
     std::atomic<std::uint64_t> memory_peak;
+    std::atomic<std::uint32_t> worker_state;
+    std::atomic<std::uint32_t> worker_reason;    // RestartReason of its last boot
+    std::atomic<std::uint64_t> worker_requests;  // since that
+    std::atomic<std::uint64_t> worker_restarts;
+    std::atomic<std::int64_t> worker_boot_us;    // how long it took; 0: has not booted yet
+    std::atomic<std::uint64_t> worker_memory;    // bytes of its heap after the last request
     RequestText text;
 };
 
@@ -50,6 +76,7 @@ struct PoolCounters {
     std::atomic<std::uint64_t> memory_peak;
     std::atomic<std::uint64_t> rejected;  // 503 at the queue limit
     std::atomic<std::uint64_t> crashes;
+    std::atomic<std::uint64_t> worker_restarts[kRestartReasons];  // by RestartReason
 };
 
 struct ScoreboardHeader {

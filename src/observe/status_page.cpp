@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <ctime>
+#include <numeric>
 
 #include "observe/page_escape.hpp"
 
@@ -30,26 +31,6 @@ std::string time_text(std::int64_t seconds, StatusFormat format)
     return text;
 }
 
-Fields pool_fields(const PoolStatus& s, StatusFormat format)
-{
-    const auto number = [](auto value) { return std::to_string(value); };
-    return {{"pool", s.pool, true},
-            {"process manager", std::string(s.process_manager), true},
-            {"start time", time_text(s.start_time, format)},
-            {"start since", number(s.now - s.start_time)},
-            {"accepted conn", number(s.accepted)},
-            {"listen queue", number(s.queue.waiting)},
-            {"max listen queue", number(s.max_queue)},
-            {"listen queue len", number(s.queue.limit)},
-            {"idle processes", number(s.figures.idle)},
-            {"active processes", number(s.figures.active)},
-            {"total processes", number(s.figures.total())},
-            {"max active processes", number(s.max_active)},
-            {"max children reached", number(s.max_children_reached)},
-            {"slow requests", number(s.slow_requests)},
-            {"memory peak", number(s.memory_peak)}};
-}
-
 std::string escaped(std::string_view text, StatusFormat format)
 {
     switch (format) {
@@ -65,8 +46,63 @@ std::string escaped(std::string_view text, StatusFormat format)
     return std::string(text);
 }
 
+// Behind php-fpm's fields, and only in pools with worker.script.
+void append_worker_fields(Fields& fields, const WorkersStatus& workers, StatusFormat format)
+{
+    const auto add = [&](std::string name, std::uint64_t value) {
+        fields.push_back({std::move(name), std::to_string(value)});
+    };
+    fields.push_back({"worker script", escaped(workers.script, format), true});
+    add("total workers", workers.total());
+    add("booting workers", workers.booting);
+    add("ready workers", workers.ready);
+    add("busy workers", workers.busy);
+    add("failed workers", workers.failed);
+    add("worker queue", workers.queue);
+    add("worker restarts", std::accumulate(workers.restarts.begin(), workers.restarts.end(), std::uint64_t{0}));
+    for (std::size_t i = 1; i < kRestartReasons; ++i) {
+        add("worker restarts " + std::string(reason_name(static_cast<RestartReason>(i))), workers.restarts[i]);
+    }
+}
+
+void append_worker_fields(Fields& fields, const WorkerStatus& worker, SlotState slot)
+{
+    const auto add = [&](const char* name, auto value) { fields.push_back({name, std::to_string(value)}); };
+    fields.push_back({"worker state", worker_state_name(worker, slot), true});
+    add("worker requests", worker.requests);
+    add("worker restarts", worker.restarts);
+    fields.push_back({"worker last restart", reason_name(worker.reason), true});
+    add("worker boot time", worker.boot_us);
+    add("worker memory", worker.memory);
+}
+
+Fields pool_fields(const PoolStatus& s, StatusFormat format)
+{
+    const auto number = [](auto value) { return std::to_string(value); };
+    Fields fields{
+            {"pool", s.pool, true},
+            {"process manager", std::string(s.process_manager), true},
+            {"start time", time_text(s.start_time, format)},
+            {"start since", number(s.now - s.start_time)},
+            {"accepted conn", number(s.accepted)},
+            {"listen queue", number(s.queue.waiting)},
+            {"max listen queue", number(s.max_queue)},
+            {"listen queue len", number(s.queue.limit)},
+            {"idle processes", number(s.figures.idle)},
+            {"active processes", number(s.figures.active)},
+            {"total processes", number(s.figures.total())},
+            {"max active processes", number(s.max_active)},
+            {"max children reached", number(s.max_children_reached)},
+            {"slow requests", number(s.slow_requests)},
+            {"memory peak", number(s.memory_peak)}};
+    if (s.workers) {
+        append_worker_fields(fields, *s.workers, format);
+    }
+    return fields;
+}
+
 // Only URI and query are escaped, as in php-fpm.
-Fields process_fields(const ProcessStatus& p, std::int64_t now, StatusFormat format)
+Fields process_fields(const ProcessStatus& p, const PoolStatus& pool, StatusFormat format)
 {
     const auto number = [](auto value) { return std::to_string(value); };
     const auto or_dash = [](const char* text) { return std::string(*text != '\0' ? text : "-"); };
@@ -76,10 +112,11 @@ Fields process_fields(const ProcessStatus& p, std::int64_t now, StatusFormat for
     }
     char cpu[64];
     std::snprintf(cpu, sizeof cpu, "%.2f", p.cpu_percent);
-    return {{"pid", number(p.pid)},
+    Fields fields{
+            {"pid", number(p.pid)},
             {"state", state_name(p.state), true},
             {"start time", time_text(p.start_time, format)},
-            {"start since", number(now - p.start_time)},
+            {"start since", number(pool.now - p.start_time)},
             {"requests", number(p.requests)},
             {"request duration", number(p.duration_us)},
             {"request method", or_dash(p.text.method), true},
@@ -89,13 +126,17 @@ Fields process_fields(const ProcessStatus& p, std::int64_t now, StatusFormat for
             {"script", or_dash(p.text.script), true},
             {"last request cpu", cpu},
             {"last request memory", number(p.memory)}};
+    if (pool.workers) {
+        append_worker_fields(fields, p.worker, p.state);
+    }
+    return fields;
 }
 
 void append_text(std::string& out, const Fields& fields)
 {
     for (const Field& field : fields) {
-        std::string label = field.name + ":";
-        label.resize(std::max<std::size_t>(label.size(), 22), ' ');
+        std::string label = field.name + ": ";
+        label.resize(std::max<std::size_t>(label.size(), 22), ' '); // php-fpm's are shorter
         out += label + field.value + "\n";
     }
 }
@@ -126,7 +167,7 @@ std::string text_page(const PoolStatus& status)
     append_text(out, pool_fields(status, StatusFormat::text));
     for (const ProcessStatus& process : status.processes) {
         out += "\n************************\n";
-        append_text(out, process_fields(process, status.now, StatusFormat::text));
+        append_text(out, process_fields(process, status, StatusFormat::text));
     }
     return out;
 }
@@ -145,13 +186,13 @@ std::string html_page(const PoolStatus& status, bool full)
     out += "</table>\n";
     if (full) {
         out += "<table border=\"1\">\n<tr>";
-        for (const Field& field : process_fields({}, 0, StatusFormat::html)) {
+        for (const Field& field : process_fields({}, status, StatusFormat::html)) {
             out += "<th>" + field.name + "</th>";
         }
         out += "</tr>\n";
         for (const ProcessStatus& process : status.processes) {
             out += "<tr>";
-            for (const Field& field : process_fields(process, status.now, StatusFormat::html)) {
+            for (const Field& field : process_fields(process, status, StatusFormat::html)) {
                 out += "<td>" + field.value + "</td>";
             }
             out += "</tr>\n";
@@ -169,7 +210,7 @@ std::string xml_page(const PoolStatus& status, bool full)
         out += "<processes>\n";
         for (const ProcessStatus& process : status.processes) {
             out += "<process>";
-            append_xml(out, process_fields(process, status.now, StatusFormat::xml), "");
+            append_xml(out, process_fields(process, status, StatusFormat::xml), "");
             out += "</process>\n";
         }
         out += "</processes>\n";
@@ -186,13 +227,51 @@ std::string json_page(const PoolStatus& status, bool full)
         const char* separator = "";
         for (const ProcessStatus& process : status.processes) {
             out += separator;
-            append_json(out, process_fields(process, status.now, StatusFormat::json));
+            append_json(out, process_fields(process, status, StatusFormat::json));
             out += "}";
             separator = ",";
         }
         out += "]";
     }
     return out + "}";
+}
+
+std::string label_value(std::string_view text)
+{
+    std::string out;
+    for (const char c : text) {
+        if (c == '"' || c == '\\') {
+            out += '\\';
+        }
+        out += c == '\n' ? ' ' : c;
+    }
+    return out;
+}
+
+// FrankenPHP's names, where it has one, behind php-fpm's prefix.
+void append_worker_metrics(std::string& out, const WorkersStatus& workers)
+{
+    const std::string script = "worker=\"" + label_value(workers.script) + "\"";
+    const auto head = [&](const std::string& name, const char* type, const char* help) {
+        out += "# HELP " + name + " " + help + "\n# TYPE " + name + " " + type + "\n";
+    };
+    const auto gauge = [&](const char* name, const char* help, std::uint64_t value) {
+        const std::string full_name = std::string("phpfpm_") + name;
+        head(full_name, "gauge", help);
+        out += full_name + "{" + script + "} " + std::to_string(value) + "\n";
+    };
+    gauge("total_workers", "The number of workers.", workers.total());
+    gauge("booting_workers", "The number of workers whose script has not yet asked for a request.", workers.booting);
+    gauge("ready_workers", "The number of workers that wait for a request.", workers.ready);
+    gauge("busy_workers", "The number of workers that serve a request.", workers.busy);
+    gauge("failed_workers", "The number of workers whose script could not be booted and will be tried again.",
+          workers.failed);
+    gauge("worker_queue_depth", "The number of requests that wait for a worker.", workers.queue);
+    head("phpfpm_worker_restarts", "counter", "The number of times a worker's script was booted once more, by reason.");
+    for (std::size_t i = 1; i < kRestartReasons; ++i) {
+        out += "phpfpm_worker_restarts{" + script + ",reason=\"" + reason_name(static_cast<RestartReason>(i)) + "\"} " +
+               std::to_string(workers.restarts[i]) + "\n";
+    }
 }
 
 std::string openmetrics_page(const PoolStatus& s)
@@ -227,6 +306,9 @@ std::string openmetrics_page(const PoolStatus& s)
     metric("slow_requests", "counter", "The number of requests that exceeded your 'request_slowlog_timeout' value.",
            s.slow_requests);
     metric("memory_peak", "gauge", "The memory usage peak since FPM has started.", s.memory_peak);
+    if (s.workers) {
+        append_worker_metrics(out, *s.workers);
+    }
     return out + "# EOF\n";
 }
 

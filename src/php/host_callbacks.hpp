@@ -23,6 +23,6 @@ RunResult run_result(ftm_run_result result) noexcept;
 
 // worker_run.cpp
 void* worker_wait(void* boot, ftm_request_info* info) noexcept;
-void worker_done(void* boot) noexcept;
+void worker_done(void* boot, std::size_t heap_bytes) noexcept;
 
 }  // namespace ftm::php

@@ -31,11 +31,11 @@ void* worker_wait(void* boot, ftm_request_info* info) noexcept
     return &self.current.emplace(RunningRequest{*next.request, *next.responder, self.pool});
 }
 
-void worker_done(void* boot) noexcept
+void worker_done(void* boot, std::size_t heap_bytes) noexcept
 {
     BootRequest& self = boot_request(boot);
     self.current.reset();
-    self.source.done();
+    self.source.done(heap_bytes);
 }
 
 WorkerEnd run_worker(request::Request& boot, const ResolvedScript& script, const PoolScripts& pool,

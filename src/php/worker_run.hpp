@@ -20,8 +20,8 @@ class WorkerSource {
 public:
     // Blocks until there is one.
     virtual WorkerRequest wait() noexcept = 0;
-    // The last one has been answered.
-    virtual void done() noexcept = 0;
+    // The last one has been answered. heap_bytes: what the script's heap has of the system.
+    virtual void done(std::size_t heap_bytes) noexcept = 0;
 
 protected:
     ~WorkerSource() = default;

@@ -62,6 +62,20 @@ public:
 
     void stop_waiting() { waiters_.fetch_add(-1u); }
 
+    // A context that was to sleep does not want to any more. False: somebody has already taken it off the stack and wakes it.
+    bool withdraw(unsigned context)
+    {
+        const std::lock_guard lock(mutex_);
+        for (std::size_t i = cold_.size(); i-- > 0;) {
+            if (cold_[i] == context) {
+                cold_.erase(cold_.begin() + static_cast<std::ptrdiff_t>(i));
+                cold_count_.store(static_cast<unsigned>(cold_.size()));
+                return true;
+            }
+        }
+        return false;
+    }
+
     // A cold context's sleep is over.
     void woken() { coming_.fetch_add(-1u); }
 
@@ -176,20 +190,6 @@ private:
         }
         platform_.wake(context);
         return true;
-    }
-
-    // False: somebody has already taken this context off the stack and wakes it.
-    bool withdraw(unsigned context)
-    {
-        const std::lock_guard lock(mutex_);
-        for (std::size_t i = cold_.size(); i-- > 0;) {
-            if (cold_[i] == context) {
-                cold_.erase(cold_.begin() + static_cast<std::ptrdiff_t>(i));
-                cold_count_.store(static_cast<unsigned>(cold_.size()));
-                return true;
-            }
-        }
-        return false;
     }
 
     P& platform_;

@@ -89,8 +89,8 @@ class DaemonTest(unittest.TestCase):
     def _attach(self, text):
         self.logs = getattr(self, 'logs', '') + text
 
-    def poll(self, condition, timeout=5.0, what=None):
-        return poll(condition, timeout, what)
+    def poll(self, condition, timeout=5.0, what=None, interval=0.01):
+        return poll(condition, timeout, what, interval)
 
     def assertBody(self, response, expected):
         self.assertEqual(response.text, expected, repr(response))

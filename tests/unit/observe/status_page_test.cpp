@@ -153,6 +153,31 @@ TEST_F(StatusPage, openmetrics_has_one_type_line_before_its_help)
     EXPECT_TRUE(shown.ends_with("phpfpm_memory_peak 2097152\n# EOF\n"));
 }
 
+TEST_F(StatusPage, workers_stand_behind_php_fpms_fields)
+{
+    PoolStatus status = with_process();
+    status.processes[0].worker = {WorkerState::ready, RestartReason::exit, 5, 2, 1500, 4096};
+    status.workers.emplace();
+    status.workers->script = "/srv/<a>\"b.php";
+    status.workers->ready = 1;
+    status.workers->busy = 2;
+    status.workers->queue = 3;
+    status.workers->restarts[static_cast<std::size_t>(RestartReason::watch)] = 4;
+    const std::string text = page(status, StatusFormat::text);
+    EXPECT_NE(text.find("memory peak:          2097152\nworker script:        /srv/<a>\"b.php\ntotal workers:        3\n"),
+              std::string::npos);
+    EXPECT_NE(text.find("last request memory:  4096\nworker state:         ready\nworker requests:      5\n"
+                        "worker restarts:      2\nworker last restart:  exit\nworker boot time:     1500\n"),
+              std::string::npos);
+    const std::string xml = page(status, StatusFormat::xml);
+    EXPECT_NE(xml.find("<worker-script>/srv/&lt;a&gt;&quot;b.php</worker-script>"), std::string::npos);
+    EXPECT_NE(page(status, StatusFormat::json).find("\"worker restarts\":4"), std::string::npos);
+    const std::string metrics = page(status, StatusFormat::openmetrics);
+    EXPECT_NE(metrics.find("phpfpm_worker_queue_depth{worker=\"/srv/<a>\\\"b.php\"} 3\n"), std::string::npos);
+    EXPECT_NE(metrics.find("phpfpm_worker_restarts{worker=\"/srv/<a>\\\"b.php\",reason=\"watch\"} 4\n"),
+              std::string::npos);
+}
+
 TEST_F(StatusPage, text_that_is_not_utf8)
 {
     PoolStatus status = with_process();
