@@ -234,6 +234,9 @@ void Master::become_host(Pool& pool, Channel to_master)
     host.board = std::move(pool.board); // mapping it again would mean believing what engines may have written there
     host.access_log = std::move(pool.access_log);
     host.listeners.push_back({UniqueFd(listener), net::is_tcp(listener)});
+    if (host.listeners.back().tcp) {
+        net::send_at_once(listener);
+    }
     if (status_listener >= 0) {
         host.listeners.push_back({UniqueFd(status_listener), net::is_tcp(status_listener), /*status_only=*/true});
     }
