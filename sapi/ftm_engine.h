@@ -24,6 +24,7 @@ typedef struct ftm_php_options {
     const ftm_ini_value* values; /* applied by ftm_thread_attach(), in order */
     size_t value_count;
     int worker;                  /* the pool has worker.script: FrankenPHP's functions exist */
+    int early_hints;             /* not off: headers_send() exists; it does in pools with workers in any case */
     size_t log_limit;            /* bytes of a logged PHP message with its level (log_limit of php-fpm.conf) */
     int log_headers;             /* access.format shows response headers */
     /* Called by opcache instead of restarting itself; async-signal-safe code only: it runs under opcache's lock. */

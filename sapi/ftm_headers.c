@@ -15,7 +15,7 @@ static bool script_set_status(sapi_headers_struct *headers)
     zend_llist_position pos;
     sapi_header_struct *h = zend_llist_get_first_ex(&headers->headers, &pos);
     for (; h; h = zend_llist_get_next_ex(&headers->headers, &pos)) {
-        if (IS_HEADER(h, "Status:")) {
+        if (IS_HEADER(h, "Status:") && !ftm_is_interim_status(atoi(h->header + sizeof("Status:") - 1))) {
             return true;
         }
     }
@@ -56,6 +56,21 @@ static int status_line(sapi_headers_struct *headers, char *buf, size_t size, int
     return reason ? slprintf(buf, size, "Status: %d %s", code, reason) : slprintf(buf, size, "Status: %d", code);
 }
 
+/* To every front 1xx means that another header block follows; what it would read as that is the page, which others may
+ * have written. php-fpm sends it; FrankenPHP's final status is 200, too. */
+static void replace_interim_status(void)
+{
+    const char *line = SG(sapi_headers).http_status_line;
+    const char *space = line ? strchr(line, ' ') : NULL;
+    if (ftm_is_interim_status(SG(sapi_headers).http_response_code) || (space && ftm_is_interim_status(atoi(space + 1)))) {
+        SG(sapi_headers).http_response_code = 200;
+        if (line) {
+            efree(SG(sapi_headers).http_status_line);
+            SG(sapi_headers).http_status_line = NULL;
+        }
+    }
+}
+
 int ftm_send_headers(sapi_headers_struct *headers)
 {
     if (SG(server_context) != NULL && SG(server_context) == FTM_G(worker_boot)) {
@@ -63,6 +78,7 @@ int ftm_send_headers(sapi_headers_struct *headers)
     }
     char buf[STATUS_LINE_MAX];
     bool ignore_status = false;
+    replace_interim_status();
     int response_status = SG(sapi_headers).http_response_code;
 
     if (SG(request_info).no_headers == 1) {
@@ -84,7 +100,7 @@ int ftm_send_headers(sapi_headers_struct *headers)
             continue; /* an empty line would end the header block */
         }
         if (IS_HEADER(h, "Status:")) {
-            if (ignore_status) {
+            if (ignore_status || ftm_is_interim_status(atoi(h->header + sizeof("Status:") - 1))) {
                 continue;
             }
             ignore_status = true;

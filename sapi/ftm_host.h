@@ -69,6 +69,9 @@ typedef struct ftm_host {
     /* 1 when taken (sent or buffered), 0 when the client is gone or the request was already finished. */
     int (*write)(void* request, ftm_stream stream, const char* data, size_t size) FTM_NOEXCEPT;
     int (*flush)(void* request) FTM_NOEXCEPT;
+    /* A whole CGI header block with a 1xx status, sent at once. 1: sent; 0: not, for nobody has said that the front relays
+     * it, or the client is gone, or the request finished. */
+    int (*send_interim)(void* request, const char* block, size_t size) FTM_NOEXCEPT;
     /* Sends everything and END_REQUEST, once. What is written from here on is dropped. With script_goes_on the
      * connection serves its next request meanwhile. */
     void (*finish)(void* request, int script_goes_on) FTM_NOEXCEPT;

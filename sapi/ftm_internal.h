@@ -49,6 +49,10 @@ extern zend_module_entry ftm_module_entry;
 /* ftm_headers.c */
 int ftm_send_headers(sapi_headers_struct *headers);
 
+/* ftm_interim.c */
+bool ftm_is_interim_status(zend_long status);
+extern const zend_function_entry ftm_interim_functions[];
+
 /* ftm_environment.c */
 void ftm_import_environment(zval *array);
 void ftm_load_environment(zval *array);

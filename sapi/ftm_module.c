@@ -38,6 +38,10 @@ static PHP_MINIT_FUNCTION(ftm)
 {
     (void)type;
     REGISTER_INI_ENTRIES();
+    if ((ftm_options->worker || ftm_options->early_hints) &&
+        zend_register_functions(NULL, ftm_interim_functions, NULL, type) != SUCCESS) {
+        return FAILURE;
+    }
     if (ftm_options->worker) {
         ftm_register_worker_constants(module_number);
         return zend_register_functions(NULL, ftm_worker_functions, NULL, type);

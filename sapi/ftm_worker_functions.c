@@ -1,4 +1,4 @@
-/* FrankenPHP's functions beside frankenphp_handle_request(), for pools with worker.script. */
+/* FrankenPHP's functions beside frankenphp_handle_request() and headers_send(), for pools with worker.script. */
 #include "ftm_worker.h"
 
 #include "ext/json/php_json.h"
@@ -13,21 +13,6 @@ PHP_FUNCTION(apache_request_headers);
 #define FTM_LOG_LEVEL_INFO 0
 #define FTM_LOG_LEVEL_WARN 4
 #define FTM_LOG_LEVEL_ERROR 8
-
-/* 1xx: an interim answer with the headers set so far, which stay for the final one. Else the headers are sent now. */
-PHP_FUNCTION(headers_send)
-{
-    zend_long status = 200;
-    ZEND_PARSE_PARAMETERS_START(0, 1)
-        Z_PARAM_OPTIONAL
-        Z_PARAM_LONG(status)
-    ZEND_PARSE_PARAMETERS_END();
-    if (status >= 100 && status < 200) {
-        RETURN_LONG(0); /* no front has been declared to relay it */
-    }
-    SG(sapi_headers).http_response_code = (int)status;
-    RETURN_LONG(sapi_send_headers());
-}
 
 PHP_FUNCTION(frankenphp_response_headers)
 {
@@ -84,9 +69,6 @@ PHP_FUNCTION(frankenphp_log)
 ZEND_BEGIN_ARG_WITH_RETURN_TYPE_INFO_EX(arginfo_handle_request, 0, 1, _IS_BOOL, 0)
     ZEND_ARG_TYPE_INFO(0, callback, IS_CALLABLE, 0)
 ZEND_END_ARG_INFO()
-ZEND_BEGIN_ARG_WITH_RETURN_TYPE_INFO_EX(arginfo_headers_send, 0, 0, IS_LONG, 0)
-    ZEND_ARG_TYPE_INFO_WITH_DEFAULT_VALUE(0, status, IS_LONG, 0, "200")
-ZEND_END_ARG_INFO()
 ZEND_BEGIN_ARG_WITH_RETURN_TYPE_INFO_EX(arginfo_bool, 0, 0, _IS_BOOL, 0)
 ZEND_END_ARG_INFO()
 ZEND_BEGIN_ARG_WITH_RETURN_TYPE_INFO_EX(arginfo_array, 0, 0, IS_ARRAY, 0)
@@ -99,7 +81,6 @@ ZEND_END_ARG_INFO()
 
 const zend_function_entry ftm_worker_functions[] = {
     ZEND_FE(frankenphp_handle_request, arginfo_handle_request)
-    ZEND_FE(headers_send, arginfo_headers_send)
     ZEND_RAW_FENTRY("frankenphp_finish_request", zif_fastcgi_finish_request, arginfo_bool, 0, NULL, NULL)
     ZEND_RAW_FENTRY("frankenphp_request_headers", zif_apache_request_headers, arginfo_array, 0, NULL, NULL)
     ZEND_FE(frankenphp_response_headers, arginfo_array)

@@ -225,7 +225,10 @@ class Lighttpd(WebServer):
 
     def conf(self):
         where = f'"socket" => "{self.address}"' if self.unix else f'"host" => "{self.address[0]}", "port" => {self.address[1]}'
-        return f"""server.modules = ( "mod_access", "mod_fastcgi" )
+        hints = self.setup.variant == 'hints'
+        return f"""server.modules = ( "mod_access", {'"mod_setenv", ' if hints else ''}"mod_fastcgi" )
+{'setenv.add-environment = ( "FTM_EARLY_HINTS" => "1" )' if hints else ''}
+{'server.feature-flags = ( "server.h2proto" => "enable", "server.h2c" => "enable" )' if hints else ''}
 server.document-root = "{self.docroot}"
 server.bind = "127.0.0.1"
 server.port = {self.port}
@@ -242,7 +245,6 @@ fastcgi.server = (
 
     def command(self, path):
         return [self.installed(), '-D', '-f', path]
-
 
 
 class HAProxy(WebServer):

@@ -3,7 +3,7 @@
 /**
  * Functions of php-ftm's worker pools, for IDEs and static analysis; never loaded. They are FrankenPHP's: an application
  * written for its worker mode runs unmodified. They exist only in pools with worker.script, so that
- * function_exists('frankenphp_handle_request') tells the mode.
+ * function_exists('frankenphp_handle_request') tells the mode; headers_send() in all pools without early_hints = off.
  */
 
 /** Levels of frankenphp_log(). */
@@ -21,8 +21,8 @@ const FRANKENPHP_LOG_LEVEL_ERROR = 8;
 function frankenphp_handle_request(callable $callback): bool {}
 
 /**
- * With 1xx an interim answer of the headers set so far, where the front relays it; they stay for the final answer.
- * Otherwise the headers are sent now.
+ * With 1xx an interim answer of the Link and Content-Security-Policy headers set so far, where the front has been declared
+ * to relay it; all headers stay for the final answer. Returns 1 if it was sent, else 0. Other than 1xx: the headers are sent now.
  */
 function headers_send(int $status = 200): int {}
 

@@ -16,6 +16,7 @@ public:
 
     bool write(ftm_stream stream, std::string_view data) noexcept override;
     bool flush() noexcept override;
+    bool send_interim(std::string_view) noexcept override { return false; }
     void finish(bool script_goes_on) noexcept override;
     [[nodiscard]] bool finished() const noexcept override { return false; }
     void stage(ftm_stage) noexcept override {}

@@ -151,6 +151,39 @@ bool FcgiResponder::write(ftm_stream stream, std::string_view data) noexcept
     return true;
 }
 
+bool FcgiResponder::front_relays_interim() const noexcept
+{
+    switch (core_.settings.pool->early_hints) {
+        case config::EarlyHints::off:
+            return false;
+        case config::EarlyHints::on:
+            return true;
+        case config::EarlyHints::param:
+            break;
+    }
+    const char* declared = job_->request.params.value_z("FTM_EARLY_HINTS");
+    return declared != nullptr && std::string_view(declared) == "1";
+}
+
+// A record of its own, unpadded: lighttpd's HTTP/2 wants the former, nginx' cache the latter.
+bool FcgiResponder::send_interim(std::string_view block) noexcept
+{
+    if (finished_ || gone() || !front_relays_interim() || block.size() > fcgi::kMaxSentContentBytes) {
+        return false;
+    }
+    close_record(); // a message for STDERR may wait
+    char header[fcgi::kHeaderBytes];
+    fcgi::write_header(header, fcgi::RecordType::std_out, job_->request.id, static_cast<std::uint16_t>(block.size()), 0);
+    const std::array<iovec, 3> parts{{{buffer_.get(), used_},
+                                      {header, sizeof header},
+                                      {const_cast<char*>(block.data()), block.size()}}};
+    used_ = 0;
+    const bool before = sent_;
+    const bool delivered = deliver(parts);
+    sent_ = before;
+    return delivered;
+}
+
 bool FcgiResponder::flush() noexcept { return finished_ || send_buffer(); }
 
 void FcgiResponder::finish(bool script_goes_on) noexcept

@@ -24,6 +24,7 @@ public:
 
     bool write(ftm_stream stream, std::string_view data) noexcept override;
     bool flush() noexcept override;
+    bool send_interim(std::string_view block) noexcept override;
     void finish(bool script_goes_on) noexcept override;
     [[nodiscard]] bool finished() const noexcept override { return finished_; }
     void stage(ftm_stage stage) noexcept override;
@@ -46,6 +47,7 @@ private:
     static constexpr std::size_t kDirect = 16u << 10;  // larger writes are not copied
 
     [[nodiscard]] bool gone() const noexcept;
+    [[nodiscard]] bool front_relays_interim() const noexcept;
     void open_record(fcgi::RecordType type) noexcept;
     void close_record() noexcept;
     bool send_buffer() noexcept;
@@ -62,7 +64,7 @@ private:
     fcgi::RecordType record_type_ = fcgi::RecordType::std_out;
     bool record_open_ = false;
     bool finished_ = false;
-    bool sent_ = false;
+    bool sent_ = false;             // of the final answer
     bool keep_ = false;
     Job* job_ = nullptr;
     Session* session_ = nullptr;

@@ -214,6 +214,7 @@ void Master::become_host(Pool& pool, Channel to_master)
     host.runtime.ini_ignore = start_.command_line.no_ini;
     host.runtime.ini_entries = config::ini_entries(start_.command_line.defines);
     host.runtime.worker = pool.config->worker_script.has_value();
+    host.runtime.early_hints = pool.config->early_hints != config::EarlyHints::off;
     host.runtime.log_limit = static_cast<std::size_t>(start_.config.global.log_limit);
     for (const config::PhpValue& value : pool.config->php_values) {
         host.runtime.values.push_back({value.key, value.value, value.admin});
@@ -235,6 +236,9 @@ void Master::become_host(Pool& pool, Channel to_master)
     host.board = std::move(pool.board); // mapping it again would mean believing what engines may have written there
     host.access_log = std::move(pool.access_log);
     host.listeners.push_back({UniqueFd(listener), net::is_tcp(listener)});
+    if (host.listeners.back().tcp) {
+        net::send_at_once(listener);
+    }
     if (status_listener >= 0) {
         host.listeners.push_back({UniqueFd(status_listener), net::is_tcp(status_listener), /*status_only=*/true});
     }

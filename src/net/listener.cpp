@@ -47,6 +47,12 @@ bool is_tcp(int fd) noexcept
            (address.ss_family == AF_INET || address.ss_family == AF_INET6);
 }
 
+void send_at_once(int listener) noexcept
+{
+    const int on = 1;
+    ::setsockopt(listener, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+}
+
 std::string peer_address(int fd)
 {
     sockaddr_storage address{};

@@ -25,4 +25,8 @@ std::string peer_address(int fd);
 
 bool is_tcp(int fd) noexcept;
 
+// Every connection that a TCP listener accepts from now on sends what it is given at once (TCP_NODELAY is inherited): we
+// write whole answers or what a script has flushed, and Nagle's algorithm would hold that back on a kept connection.
+void send_at_once(int listener) noexcept;
+
 }  // namespace ftm::net

@@ -15,6 +15,11 @@ int write(void* request, ftm_stream stream, const char* data, std::size_t size) 
 
 int flush(void* request) noexcept { return running(request).responder.flush() ? 1 : 0; }
 
+int send_interim(void* request, const char* block, std::size_t size) noexcept
+{
+    return running(request).responder.send_interim({block, size}) ? 1 : 0;
+}
+
 void finish(void* request, int script_goes_on) noexcept
 {
     running(request).responder.finish(script_goes_on != 0);
@@ -99,6 +104,7 @@ char** environment() noexcept { return context_environ(); }
 constexpr ftm_host kHost{
     .write = write,
     .flush = flush,
+    .send_interim = send_interim,
     .finish = finish,
     .finished = finished,
     .read_body = read_body,

@@ -14,6 +14,8 @@ public:
     // False: the client is gone. After finish() data is dropped and the answer is true.
     virtual bool write(ftm_stream stream, std::string_view data) noexcept = 0;
     virtual bool flush() noexcept = 0;
+    // A CGI header block with a 1xx status, before the first byte of the answer. False: not sent, nor will it be.
+    virtual bool send_interim(std::string_view block) noexcept = 0;
     // END_REQUEST; the first call wins. script_goes_on: the connection is free for its next request already.
     virtual void finish(bool script_goes_on) noexcept = 0;
     [[nodiscard]] virtual bool finished() const noexcept = 0;

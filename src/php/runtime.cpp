@@ -77,6 +77,7 @@ std::string start_runtime(const RuntimeOptions& options, void (*opcache_restart)
     k.c.values = k.values.data();
     k.c.value_count = k.values.size();
     k.c.worker = k.options.worker ? 1 : 0;
+    k.c.early_hints = k.options.early_hints ? 1 : 0;
     k.c.log_limit = k.options.log_limit;
     k.c.log_headers = k.options.log_headers ? 1 : 0;
     k.c.opcache_restart = opcache_restart;

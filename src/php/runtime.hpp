@@ -20,6 +20,7 @@ struct RuntimeOptions {
         bool admin;
     };
     bool worker = false;      // the pool has worker.script
+    bool early_hints = true;  // not off
     std::size_t log_limit = 1024;
     bool log_headers = false;  // access.format shows response headers
     std::vector<Value> values;  // php_value and php_admin_value, in the order to apply them

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -98,6 +99,19 @@ TEST(Listener, knows_its_family)
     EXPECT_TRUE(is_tcp(listen_on(AF_INET).get()));
     EXPECT_FALSE(is_tcp(listen_on(AF_UNIX).get()));
     EXPECT_FALSE(is_tcp(-1));
+}
+
+TEST(Listener, connections_send_at_once_like_their_listener)
+{
+    const UniqueFd listener = listen_on(AF_INET);
+    send_at_once(listener.get());
+    const UniqueFd client = connect_to(listener, AF_INET);
+    const UniqueFd accepted(accept_one(listener.get()));
+    ASSERT_TRUE(accepted.valid());
+    int on = 0;
+    socklen_t size = sizeof on;
+    EXPECT_EQ(::getsockopt(accepted.get(), IPPROTO_TCP, TCP_NODELAY, &on, &size), 0);
+    EXPECT_EQ(on, 1);
 }
 
 TEST(Listener, peer_addresses_as_text)
