@@ -10,6 +10,7 @@ import os
 import re
 import shutil
 import subprocess
+import time
 
 KEYRING = '/usr/share/keyrings/debian-archive-keyring.gpg'
 CACHE = os.environ.get('PHP_FTM_CACHE') or os.path.join(os.environ.get('XDG_CACHE_HOME') or os.path.expanduser('~/.cache'), 'php-ftm')
@@ -73,16 +74,47 @@ APT::Update::Error-Mode "any";
         return dict(re.findall(r'^Package: (\S+)\n(?:.*\n)*?Version: (\S+)', out, re.M))
 
 
+def _made(name, suite):
+    """The unpacked copies of a suite, the one used last at the end."""
+    stamps = glob.glob(os.path.join(CACHE, 'apps', f'{name}-{suite}-*', 'versions'))
+    return [os.path.dirname(path) for path in sorted(stamps, key=os.path.getmtime)]
+
+
+def _versions(target):
+    with open(os.path.join(target, 'versions')) as f:
+        return dict(line.split() for line in f)
+
+
+def _note(target, asked):
+    os.utime(os.path.join(target, 'versions'))
+    with open(os.path.join(target, 'asked'), 'w') as f:
+        f.write(asked)
+
+
+def _recent(name, suite, asked):
+    """Root and versions of a copy that was made or confirmed within a day for the same packages."""
+    for target in reversed(_made(name, suite)):
+        path = os.path.join(target, 'asked')
+        if os.path.exists(path) and time.time() - os.path.getmtime(path) < 86400 and open(path).read() == asked:
+            return os.path.join(target, 'root'), _versions(target)
+    return None
+
+
 def unpack(name, packages, keep, suites):
     """A folder with the unpacked packages of the first suite that has them; returns it, the suite and {package: version}.
 
-    Kept in the cache: the same versions are not fetched or unpacked a second time.
+    Kept in the cache: the same versions are not fetched or unpacked a second time, and for a day the archive is not
+    asked again whether there are newer ones.
     """
     os.makedirs(os.path.join(CACHE, 'apps'), exist_ok=True)
     problems = []
     with open(os.path.join(CACHE, 'apps', name + '.lock'), 'w') as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
+        asked = ' '.join([keep, *packages])
         for suite in suites:
+            recent = _recent(name, suite, asked)
+            if recent:
+                return recent[0], suite, recent[1]
             try:
                 apt = PrivateApt(suite)
                 apt.run('apt-get', '-q', 'update')
@@ -90,17 +122,16 @@ def unpack(name, packages, keep, suites):
                 versions = apt.versions(wanted)
             except Unavailable as problem:
                 # Without the network the last unpacked copy of this suite will do.
-                made = sorted(glob.glob(os.path.join(CACHE, 'apps', f'{name}-{suite}-*', 'versions')), key=os.path.getmtime)
+                made = _made(name, suite)
                 if made:
-                    with open(made[-1]) as f:
-                        return os.path.join(os.path.dirname(made[-1]), 'root'), suite, dict(line.split() for line in f)
+                    return os.path.join(made[-1], 'root'), suite, _versions(made[-1])
                 problems.append(str(problem))
                 continue
             target = os.path.join(CACHE, 'apps', f'{name}-{suite}-{versions[packages[0]].replace(":", "-")}')
             listing = ''.join(f'{p} {v}\n' for p, v in sorted(versions.items()))
             stamp = os.path.join(target, 'versions')
             if os.path.exists(stamp) and open(stamp).read() == listing:
-                os.utime(stamp)
+                _note(target, asked)
                 return os.path.join(target, 'root'), suite, versions
             shutil.rmtree(target, ignore_errors=True)
             debs = os.path.join(target, 'debs')
@@ -118,6 +149,7 @@ def unpack(name, packages, keep, suites):
             shutil.rmtree(debs)
             with open(stamp, 'w') as f:
                 f.write(listing)
+            _note(target, asked)
             return root, suite, versions
     raise Unavailable('; '.join(problems))
 

@@ -5,6 +5,7 @@
     load     bounded load with counted failures
     front    nginx in front
     http     a small HTTP client for what comes through a front
+    redis    a Redis server on loopback
     proc     /proc, seen by a test
     case     unittest.TestCase with the above wired up, and the marks @ftm_only, @root_only …
     runner   finds and runs such tests and ends in 'N passed, N failed'

@@ -1,0 +1,237 @@
+"""A Symfony application in worker mode, through symfony/runtime's own runner for FrankenPHP."""
+
+import functools
+import hashlib
+import json
+import os
+import re
+import time
+import unittest
+
+import same
+import application as site
+import vendor
+from ftm import proc
+from ftm.case import DaemonTest
+from users import Users
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+RULES = same.load(os.path.join(HERE, 'volatile'))
+DOCUMENT = bytes(range(256)) * 9000        # larger than what a body may have in memory
+
+
+@functools.cache
+def symfony():
+    app = site.Application(os.path.join(HERE, 'app'), ['var'])
+    # What symfony/runtime's Composer plugin writes.
+    with open(os.path.join(app.dir, 'packages/Symfony/Component/Runtime/Internal/autoload_runtime.template'), encoding='utf-8') as file:
+        text = file.read()
+    text = text.replace('%runtime_class%', r"'Symfony\\Component\\Runtime\\SymfonyRuntime'").replace('%runtime_options%', "['project_dir' => dirname(__DIR__)]")
+    with open(os.path.join(app.dir, 'vendor/autoload_runtime.php'), 'w', encoding='utf-8') as file:
+        file.write(text)
+    with open(os.path.join(app.dir, '.env'), 'w', encoding='utf-8') as file:
+        file.write('APP_ENV=prod\n')
+    for name in ('sessions', 'uploads'):
+        os.makedirs(os.path.join(app.dir, 'var', name), exist_ok=True)
+    vendor.php('bin/console', 'cache:warmup', cwd=app.dir, env={'APP_ENV': 'prod', 'APP_DEBUG': '0'})
+    app.give_away()
+    return app
+
+
+def token(answer):
+    match = re.search(r'name="(?:_csrf_token|form\[_token\])"[^>]* value="([^"]+)"', answer.text)
+    if not match:
+        raise AssertionError(f'no CSRF token in {answer!r}')
+    return match.group(1)
+
+
+def log_in(browser, name):
+    form = browser.get('/login')
+    answer = browser.post('/login', {'_username': name, '_password': f'password of {name}', '_csrf_token': token(form)})
+    if answer.status != 302 or not answer.header('Location', '').endswith('/account'):
+        raise AssertionError(f'{name} is not logged in: {answer!r} {answer.header("Location")}')
+    return answer
+
+
+class Symfony(DaemonTest):
+    front = 'nginx'
+
+    def site(self, worker=True, **changes):
+        """A browser that sees the application."""
+        self.app = symfony()
+        self.server = self.serve([site.example_pool('symfony', self.app, worker, **changes)], modules=site.MODULES, ini=site.INI)
+        front = site.FRONTS[self.front](self.server.pools[0].address, self.app)
+        self.enterContext(front)
+        self.front_in_use = front
+        browser = front.browser()
+        self.addCleanup(browser.close)
+        return browser
+
+
+class Pages(Symfony):
+    def test_application_stays_booted(self):
+        browser = self.site(worker__num=1)
+        answers = [json.loads(browser.get('/boot').text) for _ in range(5)]
+        self.assertEqual(len({a['boot'] for a in answers}), 1)
+        self.assertEqual([a['requests'] for a in answers], [1, 2, 3, 4, 5])
+
+    def test_loop_max_restarts(self):
+        browser = self.site(worker__num=1, env={'FRANKENPHP_LOOP_MAX': '3'})
+        answers = [json.loads(browser.get('/boot').text) for _ in range(9)]
+        self.assertEqual([a['requests'] for a in answers], [1, 2, 3] * 3)
+        self.assertEqual([len({a['boot'] for a in answers[i:i + 3]}) for i in (0, 3, 6)], [1, 1, 1])
+        self.assertEqual(len({a['boot'] for a in answers}), 3)
+        self.assertNotIn('WARNING', self.server.log_text())
+
+    def test_work_after_the_response(self):
+        browser = self.site(worker__num=2)
+        browser.get('/')
+        for mark in ('a', 'b'):
+            began = time.monotonic()
+            answer = browser.get(f'/after/{mark}')
+            took = time.monotonic() - began
+            self.assertEqual(answer.text, f'at once {mark}')
+            done = os.path.join(self.app.dir, 'var', 'done-' + mark)
+            self.assertFalse(os.path.exists(done))
+            self.assertLess(took, 1.5 * proc.time_scale(), 'the answer came when the work was done')
+            self.poll(lambda: os.path.exists(done), 10)
+            os.unlink(done)
+
+    def test_others_are_served_while_one_works_on(self):
+        browser = self.site(worker__num=2)
+        browser.get('/after/c')
+        done = os.path.join(self.app.dir, 'var', 'done-c')
+        self.addCleanup(lambda: self.poll(lambda: os.path.exists(done), 10) and os.unlink(done))
+        for _ in range(5):
+            self.assertEqual(browser.get('/json').status, 200)
+        self.assertFalse(os.path.exists(done))
+
+    def test_legacy_script_runs_classic(self):
+        browser = self.site(worker__num=1)
+        boot = json.loads(browser.get('/boot').text)
+        for _ in range(3):
+            self.assertEqual(browser.get('/legacy.php').text, 'legacy, worker: false, framework: false, constant: 1\n')
+        self.assertEqual(json.loads(browser.get('/boot').text), {'boot': boot['boot'], 'requests': 2})
+
+    def test_exception_leaves_the_worker_alive(self):
+        browser = self.site(worker__num=1)
+        boot = json.loads(browser.get('/boot').text)['boot']
+        for _ in range(3):
+            answer = browser.get('/fails')
+            self.assertEqual(answer.status, 500)
+            self.assertIn('Internal Server Error', answer.text)
+        self.assertEqual(json.loads(browser.get('/boot').text)['boot'], boot)
+        self.server.wait_for('the page that fails')
+
+    def test_exception_page_of_the_debugger(self):
+        browser = self.site(worker__num=1, env={'APP_ENV': 'dev', 'APP_DEBUG': '1'})
+        for _ in range(2):
+            answer = browser.get('/fails')
+            self.assertEqual(answer.status, 500)
+            self.assertIn('the page that fails', answer.text)
+            self.assertIn('PagesController.php', answer.text)
+
+    def test_early_hints_keep_the_headers(self):
+        browser = self.site(worker__num=1)
+        for _ in range(3):
+            answer = browser.get('/hints')
+            self.assertEqual((answer.status, answer.header('Link')), (200, '</style.css>; rel="preload"; as="style"'))
+        self.assertIsNone(browser.get('/').header('Link'))
+
+    def test_oversized_form_is_refused_and_the_worker_lives(self):
+        browser = self.site(worker__num=1)
+        boot = json.loads(browser.get('/boot').text)['boot']
+        answer = browser.post('/contact', {'form[message]': 'x' * (9 << 20)})
+        self.assertLess(answer.status, 500)
+        self.assertEqual(json.loads(browser.get('/boot').text)['boot'], boot)
+
+
+class Same(Symfony):
+    """The pages of the worker are those of the same pool served classic."""
+
+    def tour(self, browser):
+        answers = []
+
+        def keep(name, answer, status=200):
+            self.assertEqual(answer.status, status, f'{name}: {answer!r}')
+            answers.append((name, answer))
+            return answer
+        for turn in ('first', 'second', 'third'):
+            browser.cookies.clear()
+            keep(f'{turn} page', browser.get('/'))
+            keep(f'{turn} page by HEAD', browser.request('HEAD', '/'))
+            keep(f'{turn} JSON', browser.get('/json?a[]=1&a[]=2&b=%C3%BC', **{'X-Own': 'yes', 'Cookie': 'one=1; two=2'}))
+            form = keep(f'{turn} form', browser.get('/contact'))
+            keep(f'{turn} form without token', browser.post('/contact', {'form[email]': 'a@b.test', 'form[message]': 'long enough a message'}), 422)
+            keep(f'{turn} form with errors', browser.post('/contact', {'form[email]': 'nonsense', 'form[message]': 'short', 'form[_token]': token(form)}), 422)
+            keep(f'{turn} form sent', browser.post('/contact', {'form[email]': 'a@b.test', 'form[message]': 'long enough a message', 'form[_token]': token(form)}), 303)
+            self.assertIn('Thank you, a@b.test', keep(f'{turn} form, thanks', browser.get('/contact')).text)
+            keep(f'{turn} account, not logged in', browser.get('/account'), 302)
+            form = keep(f'{turn} login', browser.get('/login'))
+            keep(f'{turn} login, wrong password', browser.post('/login', {'_username': 'user1', '_password': 'wrong', '_csrf_token': token(form)}), 302)
+            self.assertIn('Invalid credentials', keep(f'{turn} login again', browser.get('/login')).text)
+            keep(f'{turn} login done', log_in(browser, 'user1'), 302)
+            self.assertIn('Account of user1', keep(f'{turn} account', browser.get('/account')).text)
+            for n in (1, 2):
+                self.assertEqual(json.loads(keep(f'{turn} count {n}', browser.get('/account/count')).text)['count'], n)
+            keep(f'{turn} logout', browser.get('/logout'), 302)
+            keep(f'{turn} account after logout', browser.get('/account'), 302)
+            answer = keep(f'{turn} upload', browser.upload('/upload', {'title': 'Ünïcode'}, [('document', 'data.bin', 'application/octet-stream', DOCUMENT)]))
+            sha1 = hashlib.sha1(DOCUMENT).hexdigest()
+            self.assertEqual([json.loads(answer.text)[name] for name in ('size', 'sha1', 'kept', 'title')], [len(DOCUMENT), sha1, sha1, 'Ünïcode'])
+            keep(f'{turn} exception', browser.get('/fails'), 500)
+            keep(f'{turn} missing page', browser.get('/nothing/here'), 404)
+            keep(f'{turn} wrong method', browser.get('/upload'), 405)
+            keep(f'{turn} streamed', browser.get('/stream'))
+            keep(f'{turn} early hints', browser.get('/hints'))
+            keep(f'{turn} legacy script', browser.get('/legacy.php'))
+        return answers
+
+    def test_worker_and_classic(self):
+        worker = self.tour(self.site(worker__num=1))
+        classic = self.tour(self.site(worker=False))
+        self.assertEqual(same.differences(classic, worker, RULES), [])
+
+
+@unittest.skipUnless(site.has_apache(), 'Apache is not installed, and no copy of this machine can be made to install it')
+class SameThroughApache(Same):
+    front = 'apache'
+
+
+class Load(Symfony):
+    def test_users_get_what_is_theirs(self):
+        self.site(env={'FRANKENPHP_LOOP_MAX': '60'})
+        boots = set()
+
+        def ask(browser, name, mark, count):
+            if count % 10 == 0:
+                answer = browser.get('/legacy.php')
+                if answer.text != 'legacy, worker: false, framework: false, constant: 1\n':
+                    return repr(answer)
+            if count % 10 == 5:
+                answer = browser.get('/account')
+                if f'Account of {name}<' not in answer.text or f'/account for {name}<' not in answer.text:
+                    return repr(answer)
+            if count % 10 == 7:
+                boots.add(json.loads(browser.get('/boot').text)['boot'])
+            answer = browser.get(f'/account/count?n={mark}')
+            expected = {'user': name, 'count': count, 'asked': mark}
+            if answer.status != 200 or json.loads(answer.text) != expected:
+                return f'{answer!r} instead of {expected}'
+            return None
+        requests = int(os.environ['FTM_APP_REQUESTS'])
+        # With few threads Apache closes kept connections as it likes, which these users would not forgive.
+        users = Users(self.front_in_use, 50, log_in, ask, keep=self.front == 'nginx')
+        seconds = users.run(requests)
+        self.assertEqual(users.problems, [])
+        self.assertEqual(users.answers, requests // 50 * 50)
+        self.assertGreaterEqual(len(boots), min(12, requests // 100), 'workers must have booted anew meanwhile')
+        self.assertNotIn('WARNING', self.server.log_text())
+        print(f'{users.answers} requests of 50 users in {seconds:.1f} s through {self.front}, {len(boots)} boots seen')
+
+    test_users_get_what_is_theirs.time_limit = 600
+
+
+@unittest.skipUnless(site.has_apache(), 'Apache is not installed, and no copy of this machine can be made to install it')
+class LoadThroughApache(Load):
+    front = 'apache'
