@@ -101,7 +101,7 @@ class Identity(DaemonTest):
         self.assertRegex(log, r"NOTICE: 'process\.priority' directive is ignored when FPM is not running as root")
         for directive in ('user', 'group', 'chroot', 'process.priority'):
             self.assertIn(f"NOTICE: [pool www] '{directive}' directive is ignored when FPM is not running as root", log)
-        self.assertEqual(os.getpriority(os.PRIO_PROCESS, server.workers()[0]), 0)
+        self.assertEqual(os.getpriority(os.PRIO_PROCESS, server.workers()[0]), os.getpriority(os.PRIO_PROCESS, 0))
 
 
 class WorkerOutput(DaemonTest):
