@@ -26,6 +26,14 @@ using observe::Level;
 using observe::log;
 using State = HostProcess::State;
 
+namespace {
+
+// Of a generation that have a place in its scoreboard: one that serves, its successor, and those that crashed or are
+// stuck (Host::limit_wounded).
+constexpr unsigned kMostEngines = 6;
+
+}  // namespace
+
 bool Master::initialize()
 {
     const config::Global& global = start_.config.global;
@@ -55,7 +63,8 @@ bool Master::initialize()
         if (pool.listener < 0) {
             return false;
         }
-        pool.board = observe::Scoreboard::create(config.name, 2 * static_cast<unsigned>(std::max(config.pm_max_children, 1)));
+        pool.board = observe::Scoreboard::create(
+            config.name, kMostEngines * static_cast<unsigned>(std::max(config.pm_max_children, 1)));
         auto [read, write] = observe::make_log_channel();
         pool.log_read = std::move(read);
         pool.log_write = std::move(write);
