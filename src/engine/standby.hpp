@@ -70,6 +70,7 @@ private:
     void stop_accepting();
     void leave_listeners(bool php_fpm_follows);
     void move_queue(bool to_successor);
+    [[nodiscard]] bool nobody_runs(const Job& job) const;
     void continue_drain();
     void maybe_finish();
     void resume_accepting();

@@ -5,6 +5,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "engine/hand_over.hpp"
 #include "observe/log.hpp"
 
@@ -126,9 +128,7 @@ void Standby::continue_drain()
         const std::lock_guard lock(core_.hand_over_mutex);
         return core_.successor.valid();
     }();
-    if (wounded_) {
-        move_queue(to_successor);
-    }
+    move_queue(to_successor);
     for (std::uint32_t i = 0; i < core_.sessions.created(); ++i) {
         Session& session = core_.sessions.at(i);
         if (session.registration.load() != Registration::registered ||
@@ -149,9 +149,13 @@ void Standby::continue_drain()
     maybe_finish();
 }
 
-// Of a wounded engine, which runs none of it.
+// What waits need not wait for this engine's contexts, of which those that are stuck, and all of a wounded engine, would
+// never run it.
 void Standby::move_queue(bool to_successor)
 {
+    if (!to_successor && !wounded_ && stuck_contexts() == 0) {
+        return;
+    }
     std::vector<Job*> queued;
     for (Job* job = nullptr; core_.pop_any(job);) {
         queued.push_back(job);
@@ -159,12 +163,19 @@ void Standby::move_queue(bool to_successor)
     for (Job* job : queued) {
         if (Context::is_pointless(*job)) {
             reader_.drop(job);
-        } else if (!to_successor) { // the pool is being stopped: there will be none
+        } else if (!to_successor && nobody_runs(*job)) { // the pool is being stopped
             reader_.refuse(job, 503, "Service Unavailable");
-        } else if (!reader_.hand_over_queued(job)) {
+        } else if (!to_successor || !reader_.hand_over_queued(job)) {
             reader_.queue(job); // the next sweep tries again
         }
     }
+}
+
+bool Standby::nobody_runs(const Job& job) const
+{
+    return wounded_ || std::all_of(contexts_.begin(), contexts_.end(), [&](const auto& context) {
+        return context->is_worker() != job.for_worker || !context->alive() || is_stuck(*context);
+    });
 }
 
 void Standby::maybe_finish()

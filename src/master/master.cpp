@@ -26,6 +26,14 @@ using observe::Level;
 using observe::log;
 using State = HostProcess::State;
 
+namespace {
+
+// Of a generation that have a place in its scoreboard: one that serves, its successor, and those that crashed or are
+// stuck (Host::limit_wounded).
+constexpr unsigned kMostEngines = 6;
+
+}  // namespace
+
 bool Master::initialize()
 {
     const config::Global& global = start_.config.global;
@@ -56,7 +64,7 @@ bool Master::initialize()
             return false;
         }
         const unsigned contexts = static_cast<unsigned>(std::max(config.pm_max_children, 1)) + (config.worker_script ? 1 : 0);
-        pool.board = observe::Scoreboard::create(config.name, 2 * contexts);
+        pool.board = observe::Scoreboard::create(config.name, kMostEngines * contexts);
         auto [read, write] = observe::make_log_channel();
         pool.log_read = std::move(read);
         pool.log_write = std::move(write);

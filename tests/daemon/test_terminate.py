@@ -9,6 +9,7 @@ import time
 
 from ftm import fcgi, proc
 from ftm.case import DaemonTest, Pool, ftm_only, is_ftm, sanitizer_threads, time_limit
+from ftm.server import binary
 
 LIMIT = 1  # seconds
 
@@ -36,6 +37,8 @@ while (true) {
             case 'exec':   shell_exec('exec sleep 3'); break;
             case 'preg':   ini_set('pcre.backtrack_limit', PHP_INT_MAX); ini_set('pcre.jit', '0'); preg_match('/^(a|aa|aaa)*$/', str_repeat('a', 100) . 'b'); break;
             case 'hash':   hash_pbkdf2('sha512', 'password', 'salt', 2000000000); break;
+            case 'spin':   $c = FFI::cdef('int pthread_spin_lock(volatile int *lock);'); $l = $c->new('int[16]'); $c->pthread_spin_lock($l); $c->pthread_spin_lock($l); break;
+            case 'mutex':  $c = FFI::cdef('int pthread_mutex_lock(int *mutex);'); $m = $c->new('int[16]'); $c->pthread_mutex_lock($m); $c->pthread_mutex_lock($m); break;
         }
     } catch (Throwable $e) {
     } finally {
@@ -45,12 +48,21 @@ while (true) {
 '''
 
 INTERRUPTED = ('loop', 'calls', 'fiber', 'sleep', 'usleep', 'read', 'tcp', 'select', 'flock', 'exec')
-STUCK = ('preg', 'hash')
+STUCK = ('preg', 'hash', 'spin', 'mutex')                            # in C that does not return
 
 
-class Terminate(DaemonTest):
+def kinds():
+    return [kind for kind in INTERRUPTED + STUCK if kind not in ('spin', 'mutex') or binary().has('ffi')]
+
+
+def ffi():
+    """For Server()."""
+    return {'modules': ['ffi'], 'ini': {'ffi.enable': '1'}} if binary().has('ffi') else {}
+
+
+class TerminateTest(DaemonTest):
     def make(self, children=6, limit=LIMIT, settings=(), **kwargs):
-        server = self.serve([Pool(children=children, settings=[('request_terminate_timeout', f'{limit}s'), *settings])], **kwargs)
+        server = self.serve([Pool(children=children, settings=[('request_terminate_timeout', f'{limit}s'), *settings])], **ffi(), **kwargs)
         self.endless = server.script('endless.php', ENDLESS)
         self.hello = server.script('hello.php', '<?php echo "hello";')
         self.poll(server.workers)
@@ -61,8 +73,8 @@ class Terminate(DaemonTest):
         connection = server.connect(timeout=30)
         self.addCleanup(connection.close)
         query = '&'.join([f'kind={kind}', f'flag={flag}', *(f'{k}={v}' for k, v in query.items())])
-        connection.send_request(fcgi.script_params(self.endless, QUERY_STRING=query), keep=keep)
         began = time.monotonic()
+        connection.send_request(fcgi.script_params(self.endless, QUERY_STRING=query), keep=keep)
         return connection, flag, began
 
     def assertCut(self, connection, began, limit=LIMIT):
@@ -83,9 +95,11 @@ class Terminate(DaemonTest):
                 return False
         self.poll(answers, timeout, 'serves')
 
+
+class Terminate(TerminateTest):
     @time_limit(200)
     def test_every_kind_is_ended_for_its_client(self):
-        for kind in INTERRUPTED + STUCK:
+        for kind in kinds():
             with self.subTest(kind):
                 server = self.make(children=3)
                 query = {}
@@ -173,6 +187,29 @@ class Terminate(DaemonTest):
             self.assertBody(connection.request(fcgi.script_params(self.hello), keep=True), 'hello')
             connection.close()
         self.poll(lambda: not set(server.workers()) & set(old), 10, 'the stuck thread went down with its process')
+
+    @ftm_only('the children of php-fpm have no queue')
+    def test_who_waits_behind_stuck_requests_goes_to_the_successor(self):
+        server = self.make(children=2)
+        stuck = [self.begin(server, 'hash') for _ in range(2)]
+        self.poll(lambda: all(os.path.exists(flag + '.begun') for _, flag, _ in stuck))
+        with server.connect() as waiting:
+            waiting.send_request(fcgi.script_params(self.hello), keep=True)
+            self.assertBody(waiting.read_response(), 'hello')
+            self.assertBody(waiting.request(fcgi.script_params(self.hello), keep=True), 'hello')
+        for connection, _, began in stuck:
+            self.assertCut(connection, began)
+
+    @ftm_only('the children of php-fpm have no queue')
+    def test_who_waits_behind_stuck_requests_of_a_pool_that_stops_is_refused(self):
+        server = self.make(children=1, limit=2)
+        stuck, flag, began = self.begin(server, 'hash')
+        self.poll(lambda: os.path.exists(flag + '.begun'))
+        with server.connect() as waiting:
+            waiting.send_request(fcgi.script_params(self.hello))
+            os.kill(server.hosts()[0], signal.SIGQUIT)
+            self.assertEqual(waiting.read_response().status, 503)
+        self.assertCut(stuck, began, 2)
 
     @ftm_only('reload ends the children of php-fpm')
     def test_stuck_request_does_not_prolong_a_reload(self):
@@ -272,3 +309,57 @@ class Terminate(DaemonTest):
             self.assertServes(server)
         if is_ftm():
             self.poll(lambda: len(server.workers()) == 1, 20, 'one engine is left')
+
+
+@ftm_only('worker mode')
+class TerminateWorker(TerminateTest):
+    """The same in a worker's callback: its script boots again, what is classic in the pool does not notice."""
+
+    def make_worker(self, children=3):
+        server = self.serve([Pool(children=children)], start=False, **ffi())
+        body = re.sub(r'class Last .*\n.*new Last;\n', '', ENDLESS.replace('<?php', '', 1))
+        self.endless = server.script('worker.php', '<?php\n$boot = random_int(0, PHP_INT_MAX);\nwhile (frankenphp_handle_request(function () use ($boot) {\n'
+                                     '    if (!isset($_GET["kind"])) { echo "worker $boot"; return; }\n    endless();\n}));\n'
+                                     'function endless() {' + body + '}')
+        self.hello = server.script('hello.php', '<?php echo "hello";')
+        server.pools[0].settings += [('worker.script', self.endless), ('worker.num', '1'), ('request_terminate_timeout', f'{LIMIT}s')]
+        server.write_conf()
+        server.start()
+        self.poll(server.workers)
+        return server
+
+    @time_limit(200)
+    def test_every_kind_is_ended_for_its_client(self):
+        server = self.make_worker()
+        listener = socket.create_server(('127.0.0.1', 0))
+        self.addCleanup(listener.close)
+        path = os.path.join(server.tmp, 'held')
+        lock = open(path, 'w')
+        self.addCleanup(lock.close)
+        os.chmod(path, 0o666)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        query = {'tcp': {'address': '127.0.0.1:%d' % listener.getsockname()[1]}, 'flock': {'lock': path}}
+        for kind in kinds():
+            with self.subTest(kind):
+                since = server.mark()
+                engines = self.poll(server.workers)
+                boot = server.get(self.endless, timeout=15).text
+                self.assertRegex(boot, '^worker [0-9]+$')
+                connection, flag, began = self.begin(server, kind, **query.get(kind, {}))
+                self.poll(lambda: os.path.exists(flag + '.begun'), 5)
+                self.assertBody(server.get(self.hello), 'hello')     # beside it
+                self.assertCut(connection, began)
+                server.wait_for(rf'script \'{re.escape(self.endless)}\' \(request: "GET /worker\.php\?kind={kind}&flag=[^"]*"\) '
+                                rf'execution timed out \({LIMIT}\.\d{{6}} sec\), terminating$', 5, since)
+                again = server.get(self.endless, timeout=15).text
+                self.assertRegex(again, '^worker [0-9]+$')
+                self.assertNotEqual(again, boot)
+                for left in ('shutdown', 'output', 'finally'):
+                    self.assertFalse(os.path.exists(f'{flag}.{left}'), f'{left} of a terminated script ran')
+                if kind in STUCK:
+                    self.poll(lambda: len(server.workers()) == 1 and server.workers() != engines, 10, 'the engine is replaced')
+                    server.wait_for(r'child \d+ exited on signal 15 \(SIGTERM\)', 5, since)
+                elif kind == 'exec':                                 # as long as the program runs, pclose() waits for it
+                    self.poll(lambda: len(server.workers()) == 1, 10)
+                else:
+                    self.assertEqual(server.workers(), engines)
