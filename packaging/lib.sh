@@ -46,12 +46,14 @@ try_step() {
     say "$title"
     (
         trap 'exit 0' TERM
+        pause=30
+        [[ ! -t 1 ]] || pause=1
         while :; do
+            sleep "$pause" &>/dev/null & wait $!       # what reads our output does not wait for its end
+            kill -0 $$ 2>/dev/null || exit 0           # interrupted: ^C does not reach a background job
             if [[ -t 1 ]]; then
-                sleep 1 & wait $!
                 printf '\r        … %d s' $((SECONDS - begin))
             else
-                sleep 30 & wait $!
                 say "  … $title, since $((SECONDS - begin)) s"
             fi
         done
