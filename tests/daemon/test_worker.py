@@ -8,7 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 from ftm import fcgi, proc
 from ftm.http import multipart
+from ftm.server import Pool
 from ftm.worker import DISPATCH, LOOP, WorkerTest
+
 
 class Loop(WorkerTest):
     def test_script_stays_booted(self):
