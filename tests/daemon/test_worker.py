@@ -46,6 +46,17 @@ class Loop(WorkerTest):
         self.ask(server)
         self.assertEqual(server.get(os.path.join(link, 'worker.php'), 'do=count').text, '2')
 
+    def test_match_of_a_path_or_of_the_script_that_the_front_names(self):
+        server = self.worker(settings=[('worker.match[]', '/app/'), ('worker.match[]', '/index.php')])
+        index = server.script('index.php', '<?php echo "classic";')
+        other = server.script('other.php', '<?php echo "classic";')
+        self.assertEqual(self.ask(server).text, 'hello 1')
+        self.assertEqual(server.get(other).text, 'classic')
+        self.assertEqual(server.get(other, REQUEST_URI='/app/page?a=b').text, 'hello 2')
+        self.assertEqual(server.get(index, REQUEST_URI='/any/page?a=b').text, 'hello 3')
+        self.assertEqual(server.get(other, REQUEST_URI='/any/page?a=/index.php').text, 'classic')
+        self.assertEqual(json.loads(server.get(index, 'do=superglobals', REQUEST_URI='/any/page').text)['server']['SCRIPT_FILENAME'], index)
+
     def test_functions_are_absent_elsewhere(self):
         server = self.serve([Pool('plain')])
         names = ('frankenphp_handle_request', 'frankenphp_finish_request', 'frankenphp_log', 'mercure_publish')

@@ -24,7 +24,7 @@ DOCUMENT = bytes(range(256)) * 9000        # larger than what a body may have in
 def symfony():
     app = site.Application(os.path.join(HERE, 'app'), ['var'])
     # What symfony/runtime's Composer plugin writes.
-    with open(os.path.join(app.dir, 'packages/Symfony/Component/Runtime/Internal/autoload_runtime.template'), encoding='utf-8') as file:
+    with open(os.path.join(app.dir, 'packages/src/Symfony/Component/Runtime/Internal/autoload_runtime.template'), encoding='utf-8') as file:
         text = file.read()
     text = text.replace('%runtime_class%', r"'Symfony\\Component\\Runtime\\SymfonyRuntime'").replace('%runtime_options%', "['project_dir' => dirname(__DIR__)]")
     with open(os.path.join(app.dir, 'vendor/autoload_runtime.php'), 'w', encoding='utf-8') as file:
