@@ -243,6 +243,20 @@ class Ends(WorkerTest):
                 self.alive(server, booted, same=False)
                 self.assertFalse(os.path.exists(ran))
 
+    def test_reload_is_tried_again_until_the_code_boots(self):
+        server = self.worker(settings=[('worker.boot_timeout', '2')])
+        booted = self.ask(server, 'booted').text
+        with open(self.script, encoding='utf-8') as file:
+            good = file.read()
+        server.script('worker.php', '<?php throw new Exception("broken release");')
+        server.expect_log(r'\[pool www\]')
+        server.kill(signal.SIGUSR2)
+        server.wait_for('did not become ready', 15)
+        self.assertEqual(self.ask(server, 'booted').text, booted)
+        server.script('worker.php', good)
+        server.wait_for('ready to handle connections', 15, count=2)
+        self.assertNotEqual(self.ask(server, 'booted').text, booted)
+
     def test_reload_with_code_that_does_not_boot_keeps_the_old_generation(self):
         server = self.worker(settings=[('worker.boot_timeout', '3')])
         booted = self.ask(server, 'booted').text
