@@ -22,10 +22,10 @@ def load(path):
 
 
 def view(answer, rules):
-    """An answer as lines, its headers by name: Symfony sets them in another order where it can send early hints."""
+    """An answer as lines; bytes that are no text are shown as such."""
     text = answer.body.decode('utf-8', 'backslashreplace')
-    headers = sorted(((name.lower(), value) for name, value in answer.headers if name.lower() not in IGNORED), key=lambda header: header[0])
-    lines = [f'status {answer.status}', *(f'{name}: {value}' for name, value in headers), '', *text.splitlines()]
+    headers = [f'{name.lower()}: {value}' for name, value in answer.headers if name.lower() not in IGNORED]
+    lines = [f'status {answer.status}', *headers, '', *text.splitlines()]
     for pattern, replacement in rules:
         lines = [pattern.sub(replacement, line) for line in lines]
     return lines

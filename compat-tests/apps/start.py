@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import shutil
 import subprocess
 import sys
 
@@ -11,12 +12,12 @@ from ftm.server import PROJECT
 
 
 def main(folder, doc, packages, options=()):
-    """`options`: further ones, pairs of a name and its help; their values are $FTM_APP_NAME for the tests."""
+    """`options`: further ones that name a folder, pairs of a name and its help; $FTM_APP_NAME is a copy of it for the tests."""
     parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--binary', default=os.environ.get('FTM_BINARY') or os.path.join(PROJECT, 'build/release/php-ftm'))
-    parser.add_argument('--requests', default=os.environ.get('FTM_APP_REQUESTS', '10000'), help='how many the 50 users send in all')
+    parser.add_argument('--requests', default=os.environ.get('FTM_APP_REQUESTS', '5000'), help='how many the 50 users send in all (5000)')
     for name, text in options:
-        parser.add_argument('--' + name, default='', help=text)
+        parser.add_argument('--' + name, metavar='PATH', default=os.environ.get('FTM_APP_' + name.upper(), ''), help=text)
     parser.add_argument('--list', action='store_true')
     parser.add_argument('patterns', nargs='*')
     given = parser.parse_args()
@@ -30,11 +31,20 @@ def main(folder, doc, packages, options=()):
     print(described, flush=True)
     env = {'FTM_BINARY': os.path.abspath(given.binary), 'FTM_APP_REQUESTS': given.requests, 'FTM_APP_CODE': code}
     for name, _ in options:
-        value = getattr(given, name)
-        env['FTM_APP_' + name.upper()] = os.path.abspath(value) if value else ''
+        env['FTM_APP_' + name.upper()] = visible(name, getattr(given, name))
     os.environ.update(env)
     command = [sys.argv[0], *given.patterns]
     return beside.in_copy(['nginx', 'apache2'], command, env, without_copy=lambda: here(command))
+
+
+def visible(name, path):
+    """A copy of a folder where the copy of the machine sees it: in the cache."""
+    if not path:
+        return ''
+    target = os.path.join(vendor.debian.CACHE, 'apps/given', name)
+    shutil.rmtree(target, ignore_errors=True)
+    shutil.copytree(path, target, symlinks=True)
+    return target
 
 
 def here(command):

@@ -42,7 +42,7 @@ def required_files(folder):
         if 'autoload.php' in names:
             with open(os.path.join(path, 'autoload.php'), encoding='utf-8') as file:
                 for name in re.findall(r"^require(?:_once)? __DIR__ ?\. ?'([^']+)';", file.read(), re.M):
-                    if os.path.basename(name) != 'autoload.php':
+                    if not os.path.basename(name).startswith('autoload'):
                         found.append(os.path.normpath(path + name))
     return list(dict.fromkeys(found))
 
@@ -88,8 +88,10 @@ def assembled(name, packages):
 
 def install(app, root, composer):
     """`composer` is the program that composer_of() has made."""
-    target = os.path.join(app, 'packages')
+    target = os.path.join(app, 'packages/src')
     debian.copy_resolved(root, '/usr/share/php', target)
+    if os.path.isdir(os.path.join(target, 'Illuminate/config')):
+        os.rename(os.path.join(target, 'Illuminate/config'), os.path.join(app, 'packages/config'))     # where Laravel looks for its defaults
     files = required_files(target)
     for path, _, names in os.walk(target):
         if 'autoload.php' in names:
@@ -97,7 +99,7 @@ def install(app, root, composer):
                 if 'spl_autoload_register' in file.read():
                     os.unlink(file.name)
     with open(os.path.join(app, 'composer.json'), 'w') as file:
-        json.dump({'name': 'test/application', 'autoload': {'psr-4': {'App\\': ['src/', 'app/']}, 'classmap': ['packages/'], 'files': [os.path.relpath(f, app) for f in files]},
+        json.dump({'name': 'test/application', 'autoload': {'psr-4': {'App\\': ['src/', 'app/']}, 'classmap': ['packages/src/'], 'files': [os.path.relpath(f, app) for f in files]},
                    'config': {'allow-plugins': False}, 'repositories': [{'packagist.org': False}]}, file, indent=1)
     for name in ('src', 'app'):
         os.mkdir(os.path.join(app, name))

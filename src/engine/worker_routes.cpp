@@ -68,7 +68,8 @@ bool WorkerRoutes::is_worker(const request::ParamTable& params, std::int64_t now
     if (path == script_) {
         return true;
     }
-    if (!prefixes_.empty() && matches_prefix(value(params, "REQUEST_URI"))) {
+    // SCRIPT_NAME too: a front controller answers paths of which none begins with its own name.
+    if (!prefixes_.empty() && (matches_prefix(value(params, "REQUEST_URI")) || matches_prefix(value(params, "SCRIPT_NAME")))) {
         return true;
     }
     std::string key(path);

@@ -1,6 +1,6 @@
 // Which requests of a pool go to its workers: those whose script is worker.script, by whatever path or link, and those
-// below a prefix of worker.match[]. Looks into the file system for a path it has not seen within a second; whether
-// a link points to the script may change.
+// whose path or script name begins with a prefix of worker.match[]. Looks into the file system for a path it has not
+// seen within a second; whether a link points to the script may change.
 // Owned by one Reader: its thread only.
 #pragma once
 

@@ -48,6 +48,17 @@ class Loop(WorkerTest):
         self.ask(server)
         self.assertEqual(server.get(os.path.join(link, 'worker.php'), 'do=count').text, '2')
 
+    def test_match_of_a_path_or_of_the_script_that_the_front_names(self):
+        server = self.worker(settings=[('worker.match[]', '/app/'), ('worker.match[]', '/index.php')])
+        index = server.script('index.php', '<?php echo "classic";')
+        other = server.script('other.php', '<?php echo "classic";')
+        self.assertEqual(self.ask(server).text, 'hello 1')
+        self.assertEqual(server.get(other).text, 'classic')
+        self.assertEqual(server.get(other, REQUEST_URI='/app/page?a=b').text, 'hello 2')
+        self.assertEqual(server.get(index, REQUEST_URI='/any/page?a=b').text, 'hello 3')
+        self.assertEqual(server.get(other, REQUEST_URI='/any/page?a=/index.php').text, 'classic')
+        self.assertEqual(json.loads(server.get(index, 'do=superglobals', REQUEST_URI='/any/page').text)['server']['SCRIPT_FILENAME'], index)
+
     def test_functions_are_absent_elsewhere(self):
         server = self.serve([Pool('plain')])
         names = ('frankenphp_handle_request', 'frankenphp_finish_request', 'frankenphp_log', 'mercure_publish')
@@ -233,6 +244,20 @@ class Ends(WorkerTest):
                     self.php(server, f'register_shutdown_function(fn() => touch("{ran}")); {code}')
                 self.alive(server, booted, same=False)
                 self.assertFalse(os.path.exists(ran))
+
+    def test_reload_is_tried_again_until_the_code_boots(self):
+        server = self.worker(settings=[('worker.boot_timeout', '2')])
+        booted = self.ask(server, 'booted').text
+        with open(self.script, encoding='utf-8') as file:
+            good = file.read()
+        server.script('worker.php', '<?php throw new Exception("broken release");')
+        server.expect_log(r'\[pool www\]')
+        server.kill(signal.SIGUSR2)
+        server.wait_for('did not become ready', 15)
+        self.assertEqual(self.ask(server, 'booted').text, booted)
+        server.script('worker.php', good)
+        server.wait_for('ready to handle connections', 15, count=2)
+        self.assertNotEqual(self.ask(server, 'booted').text, booted)
 
     def test_reload_with_code_that_does_not_boot_keeps_the_old_generation(self):
         server = self.worker(settings=[('worker.boot_timeout', '3')])

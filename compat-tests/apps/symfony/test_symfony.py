@@ -2,14 +2,19 @@
 
 import functools
 import hashlib
+import http.client
 import json
 import os
 import re
+import signal
+import tempfile
+import threading
 import time
+import types
 import unittest
 
-import same
 import application as site
+import same
 import vendor
 from ftm import proc
 from ftm.case import DaemonTest
@@ -21,16 +26,18 @@ DOCUMENT = bytes(range(256)) * 9000        # larger than what a body may have in
 
 
 @functools.cache
-def symfony():
+def symfony(release='one'):
     app = site.Application(os.path.join(HERE, 'app'), ['var'])
     # What symfony/runtime's Composer plugin writes.
-    with open(os.path.join(app.dir, 'packages/Symfony/Component/Runtime/Internal/autoload_runtime.template'), encoding='utf-8') as file:
+    with open(os.path.join(app.dir, 'packages/src/Symfony/Component/Runtime/Internal/autoload_runtime.template'), encoding='utf-8') as file:
         text = file.read()
     text = text.replace('%runtime_class%', r"'Symfony\\Component\\Runtime\\SymfonyRuntime'").replace('%runtime_options%', "['project_dir' => dirname(__DIR__)]")
     with open(os.path.join(app.dir, 'vendor/autoload_runtime.php'), 'w', encoding='utf-8') as file:
         file.write(text)
     with open(os.path.join(app.dir, '.env'), 'w', encoding='utf-8') as file:
         file.write('APP_ENV=prod\n')
+    with open(os.path.join(app.dir, 'release'), 'w', encoding='utf-8') as file:
+        file.write(release)
     for name in ('sessions', 'uploads'):
         os.makedirs(os.path.join(app.dir, 'var', name), exist_ok=True)
     vendor.php('bin/console', 'cache:warmup', cwd=app.dir, env={'APP_ENV': 'prod', 'APP_DEBUG': '0'})
@@ -138,12 +145,103 @@ class Pages(Symfony):
             self.assertEqual((answer.status, answer.header('Link')), (200, '</style.css>; rel="preload"; as="style"'))
         self.assertIsNone(browser.get('/').header('Link'))
 
+    def test_early_hints_where_the_front_relays_them(self):
+        self.site(worker__num=1)
+        script = os.path.join(self.app.public, 'index.php')
+        for _ in range(2):
+            answer = self.server.get(script, REQUEST_URI='/hints', FTM_EARLY_HINTS='1')
+            hint, _, page = answer.raw.partition(b'\r\n\r\n')
+            self.assertEqual(hint.lower(), b'status: 103 early hints\r\nlink: </style.css>; rel="preload"; as="style"')
+            self.assertIn(b'\r\nLink: </style.css>', page.partition(b'\r\n\r\n')[0])
+            self.assertIn(b'</html>', page)
+
+    def test_streamed_response_arrives_as_it_is_made(self):
+        browser = self.site(worker__num=1)
+        go = os.path.join(self.app.dir, 'var', 'go-a')
+        connection = http.client.HTTPConnection(browser.host, browser.port, timeout=30 * proc.time_scale())
+        self.addCleanup(connection.close)
+        connection.request('GET', '/stream/a')
+        answer = connection.getresponse()
+        self.assertEqual(answer.read(6), b'first\n')
+        with open(go, 'w'):
+            pass
+        self.addCleanup(os.unlink, go)
+        self.assertEqual(answer.read(), b'second\n')
+
     def test_oversized_form_is_refused_and_the_worker_lives(self):
         browser = self.site(worker__num=1)
         boot = json.loads(browser.get('/boot').text)['boot']
         answer = browser.post('/contact', {'form[message]': 'x' * (9 << 20)})
         self.assertLess(answer.status, 500)
         self.assertEqual(json.loads(browser.get('/boot').text)['boot'], boot)
+
+
+class Releases(Symfony):
+    """A new release is a link that points elsewhere, and a reload."""
+
+    def link(self, app):
+        new = self.current + '.new'
+        os.symlink(app.dir, new)
+        os.rename(new, self.current)
+
+    def test_reload_under_load(self):
+        one, two = symfony('one'), symfony('two')
+        folder = self.enterContext(tempfile.TemporaryDirectory(prefix='ftm-app-'))
+        os.chmod(folder, 0o755)
+        self.current = os.path.join(folder, 'current')
+        self.link(one)
+        current = types.SimpleNamespace(dir=self.current, public=os.path.join(self.current, 'public'))
+        server = self.serve([site.example_pool('symfony', current, worker__boot_timeout=20)], modules=site.MODULES, ini=site.INI)
+        front = self.enterContext(site.nginx(server.pools[0].address, current))
+        stop, answers = threading.Event(), [[] for _ in range(8)]
+
+        def ask(mine):
+            browser = front.browser()
+            while not stop.is_set():
+                mine.append(browser.get('/release'))
+        threads = [threading.Thread(target=ask, args=(mine,)) for mine in answers]
+        for thread in threads:
+            thread.start()
+        try:
+            self.poll(lambda: all(len(mine) > 5 for mine in answers), 20)
+            self.link(two)
+            server.kill(signal.SIGUSR2)
+            server.wait_for('ready to handle connections', 30, count=2)
+            counts = [len(mine) for mine in answers]
+            self.poll(lambda: all(len(mine) > count + 5 for mine, count in zip(answers, counts)), 20)
+        finally:
+            stop.set()
+            for thread in threads:
+                thread.join()
+        for mine, count in zip(answers, counts):
+            self.assertEqual({answer.status for answer in mine}, {200})
+            texts = [answer.text for answer in mine]
+            self.assertEqual(texts[:5], ['one'] * 5)
+            self.assertEqual(set(texts[count + 1:]), {'two'}, 'the release of before, after the reload')
+
+    def test_release_that_does_not_boot_is_not_taken(self):
+        app = symfony('one')
+        folder = self.enterContext(tempfile.TemporaryDirectory(prefix='ftm-app-'))
+        os.chmod(folder, 0o755)
+        self.current = os.path.join(folder, 'current')
+        self.link(app)
+        current = types.SimpleNamespace(dir=self.current, public=os.path.join(self.current, 'public'))
+        server = self.serve([site.example_pool('symfony', current, worker__boot_timeout=2)], modules=site.MODULES, ini=site.INI)
+        server.expect_log('pool symfony')
+        browser = self.enterContext(site.nginx(server.pools[0].address, current)).browser()
+        self.assertEqual(browser.get('/release').text, 'one')
+        broken = os.path.join(folder, 'broken/public')
+        os.makedirs(broken)
+        with open(os.path.join(broken, 'index.php'), 'w', encoding='utf-8') as file:
+            file.write("<?php\nrequire __DIR__ . '/../vendor/autoload_runtime.php';\n")
+        self.link(types.SimpleNamespace(dir=os.path.dirname(broken)))
+        server.kill(signal.SIGUSR2)
+        server.wait_for('autoload_runtime.php', 20)
+        self.assertEqual(browser.get('/json').status, 200)
+        self.link(app)
+        server.kill(signal.SIGUSR2)      # opcache.validate_timestamps is off: what has been read once stays until then
+        server.wait_for('ready to handle connections', 30, count=2)
+        self.assertEqual(browser.get('/release').text, 'one')
 
 
 class Same(Symfony):

@@ -1,5 +1,6 @@
 """Finds test_*.py in folders, runs every test with a time limit and ends in 'N passed, N failed, N skipped'."""
 
+import collections
 import faulthandler
 import importlib.util
 import os
@@ -121,6 +122,8 @@ def main(folders, patterns=(), list_only=False):
     failed = len(result.problems)
     if failed:
         out.write('\nfailed:\n' + ''.join(f'  {name}\n' for name, _ in result.problems))
+    for why, count in sorted(collections.Counter(why for _, why in result.skipped).items()):
+        out.write(f'skipped {count}: {why}\n')
     out.write(f'elapsed {time.monotonic() - began:.1f} s\n')
     out.write(f'{result.passed} passed, {failed} failed, {len(result.skipped)} skipped\n')
     out.flush()

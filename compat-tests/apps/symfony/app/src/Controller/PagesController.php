@@ -121,6 +121,27 @@ class PagesController extends AbstractController
         }, headers: ['Content-Type' => 'text/plain', 'X-Accel-Buffering' => 'no']);
     }
 
+    /** Sends one line, and another when the test allows it. */
+    #[Route('/stream/{mark<\w+>}')]
+    public function slowlyStreamed(string $mark): StreamedResponse
+    {
+        return new StreamedResponse(function () use ($mark) {
+            echo "first\n";
+            flush();
+            for ($i = 0; $i < 1000 && !file_exists("$this->folder/go-$mark"); ++$i) {
+                usleep(10000);
+                clearstatcache();
+            }
+            echo $i < 1000 ? "second\n" : "nobody has read the first line\n";
+        }, headers: ['Content-Type' => 'text/plain', 'X-Accel-Buffering' => 'no']);
+    }
+
+    #[Route('/release')]
+    public function release(): Response
+    {
+        return new Response(file_get_contents(__DIR__ . '/../../release'));
+    }
+
     #[Route('/hints')]
     public function hints(): Response
     {

@@ -1,0 +1,4 @@
+<?php
+
+// A load test leaves thousands of sessions.
+return ['lottery' => [0, 100]];
