@@ -36,7 +36,7 @@ KINDS = ('plain', 'session', 'upload', 'plain', 'memory', 'body', 'plain', 'buff
 
 class Flat(WorkerTest):
     def make(self, method, client, number):
-        kind = 'exit' if number % 101 == 0 else KINDS[number % len(KINDS)]
+        kind = 'exit' if number % 1009 == 0 else KINDS[number % len(KINDS)]
         params, body = {'QUERY_STRING': f'do={kind}&n={number}'}, b''
         if kind == 'upload':
             body, content_type = multipart([('t', 'v')], [('f', 'a.txt', 'text/plain', b'x' * 20000)])
@@ -57,7 +57,7 @@ class Flat(WorkerTest):
 
     @time_limit(180 + REQUESTS // 100)
     def test_memory_and_descriptors(self):
-        server = self.worker(source=SOURCE, children=5, num=4, settings=[('worker.max_requests', '300')],
+        server = self.worker(source=SOURCE, children=5, num=4, settings=[('worker.max_requests', '200')],
                              modules=['opcache'], ini={'display_errors': '0', 'log_errors': '0'})
         [engine] = server.workers()
         samples = []

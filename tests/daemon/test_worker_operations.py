@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from xml.etree import ElementTree
 
 from ftm import fcgi
-from ftm.case import DaemonTest, Pool
+from ftm.case import Pool
 from ftm.worker import LOOP, WorkerTest
 
 REASONS = ('max_requests', 'max_memory', 'script_end', 'exit', 'fatal', 'timeout', 'crash', 'boot_failure', 'opcache', 'watch', 'reload')
