@@ -16,6 +16,7 @@ static void pause_timeout(void)
 /* What the script does after its loop belongs to the boot request again. */
 void ftm_worker_return_to_boot(void)
 {
+    int exit_status = EG(exit_status);
     static const ftm_request_info nothing = {.request_method = "GET", .response_code = 200};
     if (FTM_G(worker_state) != FTM_WORKER_WAITING) {
         return;
@@ -23,6 +24,7 @@ void ftm_worker_return_to_boot(void)
     FTM_G(worker_state) = FTM_WORKER_LEAVING;
     ftm_worker_end_boot_output();
     ftm_worker_request_begin(FTM_G(worker_boot), &nothing);
+    EG(exit_status) = exit_status;
 }
 
 /* The application's code for one request. False: it wants to end the script (exit). */
@@ -66,8 +68,15 @@ PHP_FUNCTION(frankenphp_handle_request)
     if (FTM_G(worker_state) == FTM_WORKER_LEAVING || ftm_is_copy) {
         RETURN_FALSE; /* it has been told */
     }
-    if (FTM_G(worker_state) == FTM_WORKER_BOOTING && ftm_worker_request_end() == FTM_WORKER_BAILED) { /* of the boot request */
-        zend_bailout();
+    if (FTM_G(worker_state) == FTM_WORKER_BOOTING) {
+        ftm_worker_step booted = ftm_worker_request_end(); /* of the boot request */
+        if (booted == FTM_WORKER_BAILED) {
+            zend_bailout();
+        }
+        if (booted == FTM_WORKER_EXITED) {
+            zend_throw_unwind_exit();
+            RETURN_THROWS();
+        }
     }
     ftm_worker_end_boot_output();
     if (EG(exception)) {
@@ -98,6 +107,10 @@ PHP_FUNCTION(frankenphp_handle_request)
     FTM_G(worker_state) = FTM_WORKER_WAITING;
     if (began == FTM_WORKER_BAILED || ended == FTM_WORKER_BAILED) {
         zend_bailout();
+    }
+    if (ended == FTM_WORKER_EXITED) {
+        zend_throw_unwind_exit();
+        RETURN_THROWS();
     }
     RETURN_TRUE;
 }

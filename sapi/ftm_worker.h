@@ -16,6 +16,7 @@ typedef enum ftm_worker_state {
  * may run PHP code (output handlers, session handlers) and catch its bailouts. */
 typedef enum ftm_worker_step {
     FTM_WORKER_OK,
+    FTM_WORKER_EXITED,  /* an output or session handler has called exit() */
     FTM_WORKER_REFUSED, /* the input made an exception: there is nothing to run */
     FTM_WORKER_BAILED   /* PHP's state is not to be trusted: end the script */
 } ftm_worker_step;

@@ -194,17 +194,19 @@ static void end_headers(void)
     php_output_deactivate();
 }
 
-/* Of an output or session handler. There is no frame left to throw it into: as where PHP's own shutdown calls them. */
-static void report_exception(void)
+/* Of an output or session handler. There is no frame left to throw it into: as where PHP's own shutdown calls them.
+ * True: it was exit(), which ends the script when the request has ended. */
+static bool report_exception(void)
 {
     if (EG(exception) == NULL) {
-        return;
+        return false;
     }
     if (zend_is_unwind_exit(EG(exception)) || zend_is_graceful_exit(EG(exception))) {
         zend_clear_exception();
-    } else {
-        zend_exception_error(EG(exception), E_ERROR);
+        return true;
     }
+    zend_exception_error(EG(exception), E_ERROR);
+    return false;
 }
 
 ftm_worker_step ftm_worker_request_end(void)
@@ -214,11 +216,15 @@ ftm_worker_step ftm_worker_request_end(void)
                                           free_body_streams};
     zend_execute_data *frame = EG(current_execute_data);
     volatile ftm_worker_step step = FTM_WORKER_OK;
+    volatile int exit_status = 0; /* that of an exception in the callback is the request's, not the script's */
     for (volatile size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
         zend_try
         {
             parts[i]();
-            report_exception();
+            if (report_exception()) {
+                step = FTM_WORKER_EXITED;
+                exit_status = EG(exit_status);
+            }
         }
         zend_catch
         {
@@ -230,6 +236,7 @@ ftm_worker_step ftm_worker_request_end(void)
             return FTM_WORKER_BAILED;
         }
     }
+    EG(exit_status) = exit_status;
     /* Until the next request, what the script does is the boot request's. */
     SG(server_context) = FTM_G(worker_boot);
     SG(request_info).content_type_dup = NULL; /* freed, and about to be freed again when the script ends */

@@ -104,6 +104,12 @@ public:
 
     [[nodiscard]] Idle& idle_of(bool worker) noexcept { return settings.workers != 0 && !worker ? classic : idle; }
     [[nodiscard]] std::size_t queued() const { return idle.queued() + classic.queued(); }
+    // No kind of request has room in its queue. Of a connection nobody knows yet which kind it brings.
+    [[nodiscard]] bool queues_are_full() const
+    {
+        const bool has_classic = settings.workers != 0 && settings.contexts > settings.workers;
+        return idle.queued() >= settings.queue_limit && (!has_classic || classic.queued() >= settings.queue_limit);
+    }
     void stop_idle();
     bool pop_any(Job*& job) { return idle.pop(job) || classic.pop(job); }
 

@@ -104,9 +104,9 @@ Job* Reader::accept_all(std::uint32_t listener)
         if (!core_.accepting.load(std::memory_order_relaxed)) {
             break;
         }
-        if (core_.queued() >= core_.settings.queue_limit && !core_.listeners[listener].status_only) {
+        if (core_.queues_are_full() && !core_.listeners[listener].status_only) {
             core_.accept_paused.store(true);
-            if (core_.queued() < core_.settings.queue_limit) { // emptied before anybody saw that it is paused
+            if (!core_.queues_are_full()) { // emptied before anybody saw that it is paused
                 core_.call_standby();
             }
             break;

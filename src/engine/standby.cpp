@@ -208,7 +208,7 @@ void Standby::on_called()
             return;
         }
         core_.standby_called.store(false);
-        if (core_.accept_paused.load() && core_.queued() < core_.settings.queue_limit) {
+        if (core_.accept_paused.load() && !core_.queues_are_full()) {
             resume_accepting();
         }
         if (core_.idle.every_context_is_busy()) {

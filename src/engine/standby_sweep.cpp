@@ -82,7 +82,7 @@ void Standby::sweep()
     if (core_.accept_paused.load()) { // only then does anything wait in the kernel for longer
         observe::raise_to(core_.board.counters().max_queue_length, queue_status(core_).waiting);
     }
-    if (core_.accept_paused.load() && core_.queued() < core_.settings.queue_limit) {
+    if (core_.accept_paused.load() && !core_.queues_are_full()) {
         resume_accepting();
     }
     refuse_overdue();

@@ -71,6 +71,7 @@ bool Master::initialize()
         if (const auto file = start_.access_logs.find(config.access_log.value_or("")); file != start_.access_logs.end()) {
             pool.access_log.reset(::fcntl(file->second.get(), F_DUPFD_CLOEXEC, 3));
         }
+        watch_files(pool);
         pools_.push_back(std::move(pool));
     }
     start_.access_logs.clear();

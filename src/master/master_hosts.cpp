@@ -244,7 +244,9 @@ void Master::reap()
                     on_host_exit(pool, host, status);
                 } else if (const auto it = pool.orphans.find(pid); !known && it != pool.orphans.end()) {
                     known = true;
-                    const auto lifetime = Clock::now() - it->second;
+                    const auto lifetime = Clock::now() - it->second.started;
+                    on_log(pool);
+                    read_output(pool, pid, it->second.output);
                     pool.orphans.erase(it);
                     pool.board.valid() ? pool.board.release_pid(pid) : void();
                     log_child_exit(pool.name, pid, status,
@@ -261,7 +263,7 @@ void Master::reap()
 void Master::on_host_exit(Pool& pool, HostProcess& host, int status)
 {
     for (auto& [engine, record] : host.engines) {
-        pool.orphans[engine] = record.started;
+        pool.orphans[engine] = std::move(record);
     }
     if (phase_ != Phase::running || host.state == State::draining) {
         return;

@@ -26,6 +26,7 @@ void Master::loop_once()
         OutputPipes* output = nullptr;
         WorkerOutput::From from = WorkerOutput::From::out;
         bool is_listener = false;
+        FileWatch* watch = nullptr;
     };
     std::vector<pollfd> fds{{signals_.get(), POLLIN, 0}};
     std::vector<Source> sources(1);
@@ -33,9 +34,26 @@ void Master::loop_once()
         fds.push_back({fd, POLLIN, 0});
         sources.push_back(source);
     };
+    const auto add_output = [&](Pool& pool, std::map<pid_t, EngineRecord>& engines) {
+        for (auto& [pid, engine] : engines) {
+            if (hold_output_until_) {
+                return;
+            }
+            OutputPipes& output = engine.output;
+            if (output.out.valid()) {
+                add(output.out.get(), {&pool, nullptr, pid, &output, WorkerOutput::From::out});
+            }
+            if (output.err.valid()) {
+                add(output.err.get(), {&pool, nullptr, pid, &output, WorkerOutput::From::err});
+            }
+        }
+    };
     for (Pool& pool : pools_) {
         if (pool.log_read.valid()) {
             add(pool.log_read.get(), {&pool});
+        }
+        if (pool.watch != nullptr && pool.watch->fd() >= 0) {
+            add(pool.watch->fd(), {.pool = &pool, .watch = pool.watch.get()});
         }
         for (const UniqueFd& old : pool.old_logs) {
             add(old.get(), {&pool});
@@ -49,19 +67,9 @@ void Master::loop_once()
                     add(listener, {.pool = &pool, .host = &host, .is_listener = true}); // poll() passes over -1
                 }
             }
-            for (auto& [pid, engine] : host.engines) {
-                OutputPipes& output = engine.output;
-                if (hold_output_until_) {
-                    continue;
-                }
-                if (output.out.valid()) {
-                    add(output.out.get(), {&pool, &host, pid, &output, WorkerOutput::From::out});
-                }
-                if (output.err.valid()) {
-                    add(output.err.get(), {&pool, &host, pid, &output, WorkerOutput::From::err});
-                }
-            }
+            add_output(pool, host.engines);
         }
+        add_output(pool, pool.orphans);
     }
     const int n = ::poll(fds.data(), fds.size(), timeout_ms());
     FTM_CHECK(n >= 0 || errno == EINTR);
@@ -71,7 +79,9 @@ void Master::loop_once()
         if (fds[i].revents == 0) {
             continue;
         }
-        if (source.output != nullptr) {
+        if (source.watch != nullptr) {
+            source.watch->on_readable(Clock::now());
+        } else if (source.output != nullptr) {
             on_output(*source.pool, source.engine, *source.output, source.from);
         } else if (source.host == nullptr) {
             on_log(*source.pool);
@@ -119,6 +129,9 @@ int Master::timeout_ms() const
     consider(heartbeat_at_);
     for (const Pool& pool : pools_) {
         consider(pool.start_again);
+        if (pool.watch != nullptr) {
+            consider(pool.watch->next());
+        }
         if (pool.wants_generation && pool.last_start) {
             consider(*pool.last_start + kGenerationInterval);
         }
@@ -155,6 +168,11 @@ void Master::on_time()
     }
     maybe_announce();
     for (Pool& pool : pools_) {
+        if (pool.watch != nullptr) {
+            if (const auto change = pool.watch->on_time(now)) {
+                on_changed_files(pool, *change);
+            }
+        }
         for (HostProcess& host : pool.hosts) {
             if (host.leaves_by && now >= *host.leaves_by) {
                 host.leaves_by.reset();

@@ -55,16 +55,21 @@ void Master::on_worker_message(Pool& pool, const observe::LogDatagram& message)
 {
     const bool raw = message.kind == observe::LogDatagram::Kind::raw_output;
     const std::string text = (raw ? "" : observe::worker_prefix(message.level)) + message.text;
-    for (HostProcess& host : pool.hosts) {
-        if (const auto it = host.engines.find(message.pid); it != host.engines.end()) {
-            OutputPipes& output = it->second.output;
-            read_output(pool, message.pid, output);
-            if (!output.lines) {
-                output.lines = worker_output(pool, message.pid);
-            }
-            output.lines->message(text);
-            return;
+    const auto say = [&](std::map<pid_t, EngineRecord>& engines) {
+        const auto it = engines.find(message.pid);
+        if (it == engines.end()) {
+            return false;
         }
+        OutputPipes& output = it->second.output;
+        read_output(pool, message.pid, output);
+        if (!output.lines) {
+            output.lines = worker_output(pool, message.pid);
+        }
+        output.lines->message(text);
+        return true;
+    };
+    if (say(pool.orphans) || std::any_of(pool.hosts.begin(), pool.hosts.end(), [&](auto& host) { return say(host.engines); })) {
+        return;
     }
     worker_output(pool, message.pid).message(text);
 }

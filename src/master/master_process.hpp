@@ -55,6 +55,8 @@ private:
     void read_output(Pool& pool, pid_t engine, OutputPipes& output);
     void on_output(Pool& pool, pid_t engine, OutputPipes& output, WorkerOutput::From from);
     [[nodiscard]] WorkerOutput worker_output(const Pool& pool, pid_t pid) const;
+    void watch_files(Pool& pool);
+    void on_changed_files(Pool& pool, const FileWatch::Change& change);
     void on_time();
     void reap();
     void on_host_exit(Pool& pool, HostProcess& host, int status);

@@ -94,7 +94,7 @@ void Master::escalate()
             }
         }
         if (next == SIGKILL) {
-            for (const auto& [engine, started] : pool.orphans) {
+            for (const auto& [engine, record] : pool.orphans) {
                 ::kill(engine, SIGKILL);
             }
         }

@@ -6,12 +6,14 @@
 #include <chrono>
 #include <list>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "base/channel.hpp"
 #include "config/config.hpp"
+#include "master/file_watch.hpp"
 #include "master/worker_output.hpp"
 #include "observe/log.hpp"
 #include "observe/scoreboard.hpp"
@@ -63,9 +65,13 @@ struct Pool {
     UniqueFd log_write;
     std::vector<observe::LogDatagram> early_output;  // what workers said before the start was announced
     std::list<UniqueFd> old_logs;  // read ends of channels that hosts of earlier images write to
-    std::map<pid_t, Clock::time_point> orphans;  // engines whose host died, and when they were started
+    std::map<pid_t, EngineRecord> orphans;  // engines whose host died
     std::list<HostProcess> hosts;
+<<<<<<< HEAD
     bool php_started = false;  // in one of its hosts: as far as php-fpm is before it becomes a daemon
+=======
+    std::unique_ptr<FileWatch> watch;  // worker.watch; nullptr: none
+>>>>>>> c4a8adc (Start a new generation when a watched file changes)
     bool ready_once = false;
     bool wants_generation = false;
     observe::RestartReason reason = observe::RestartReason::none;  // of the generation that is wanted, or was started last

@@ -92,6 +92,24 @@ class Kill(DaemonTest):
         self.assertRegex(server.log_text(), rf'{host} exited on signal 9 \(SIGKILL\) after ')
 
     @ftm_only('php-fpm has no hosts')
+    def test_what_an_orphaned_engine_prints_is_logged(self):
+        server = self.make(pools=[Pool(children=2, settings=[('catch_workers_output', 'yes')])])
+        script = server.script('held.php', '<?php touch($_GET["f"]); while (!file_exists($_GET["go"])) { usleep(5000); clearstatcache(); } '
+                               'file_put_contents("php://stderr", "last words\n"); error_log("last message"); echo "whole";')
+        flag, go = os.path.join(server.tmp, 'flag'), os.path.join(server.tmp, 'go')
+        with server.connect(timeout=30) as connection:
+            connection.send_request(fcgi.script_params(script, QUERY_STRING=f'f={flag}&go={go}'))
+            self.poll(lambda: os.path.exists(flag))
+            [host] = server.hosts()
+            os.kill(host, signal.SIGKILL)
+            self.assertServesAgain(server)
+            self.poll(lambda: server.hosts() not in ([], [host]), 10)
+            open(go, 'w').close()
+            self.assertBody(connection.read_response(), 'whole')
+        server.wait_for('said into stderr: "last words"', 10)
+        server.wait_for('PHP message: last message', 10)
+
+    @ftm_only('php-fpm has no hosts')
     def test_host_and_engine_killed_under_load(self):
         server = self.make(pools=[Pool(children=4)])
         script = server.script('echo.php', ECHO)

@@ -7,6 +7,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 from ftm import fcgi, proc
+from ftm.case import Pool
 from ftm.http import multipart
 from ftm.server import Pool
 from ftm.worker import DISPATCH, LOOP, WorkerTest
@@ -164,6 +165,21 @@ class Ends(WorkerTest):
         self.assertEqual((answer.text, answer.header('X-A')), ('dumped shutdown destructor', 'b'))
         self.alive(server, booted, same=False)
         server.wait_for(r'WARNING: \[pool www\] worker .* status 3', 5)
+
+    def test_exit_in_an_output_handler_ends_the_script_after_the_request(self):
+        server = self.worker(end='echo "said at the end\\n";')
+        booted = self.ask(server, 'booted').text
+        self.assertEqual(self.php(server, 'ob_start(function ($text) { exit(3); }); register_shutdown_function(fn() => error_log("shutdown")); echo "shown";').status, 200)
+        server.wait_for(r'WARNING: \[pool www\] worker .* status 3 after 2 requests \(exit\)', 5)
+        server.wait_for('PHP message: shutdown')
+        self.alive(server, booted, same=False)
+        self.assertNotIn('said at the end', server.log_text())
+
+    def test_status_of_an_exception_is_not_the_scripts(self):
+        server = self.worker(source='<?php for ($i = 0; $i < 2 && frankenphp_handle_request(function () { throw new Exception("out"); }); $i++);', ini={'display_errors': '0'})
+        for _ in range(4):
+            self.assertEqual(self.ask(server).status, 500)
+        server.wait_for(r'NOTICE: .* ended after 2 requests \(script_end\)', 5, count=1)
 
     def test_exit_without_status_is_no_warning(self):
         server = self.worker()

@@ -3,11 +3,12 @@
 import json
 import os
 import re
+import time
 from concurrent.futures import ThreadPoolExecutor
 from xml.etree import ElementTree
 
 from ftm import fcgi
-from ftm.case import DaemonTest, Pool
+from ftm.case import Pool
 from ftm.worker import LOOP, WorkerTest
 
 REASONS = ('max_requests', 'max_memory', 'script_end', 'exit', 'fatal', 'timeout', 'crash', 'boot_failure', 'opcache', 'watch', 'reload')
@@ -243,3 +244,40 @@ class Debug(OperationsTest):
         with ThreadPoolExecutor(8) as pool:
             answers = list(pool.map(lambda _: self.ask(server, 'booted', ).text, range(100)))
         self.assertEqual(len(set(answers)), 100)
+
+
+class Queues(OperationsTest):
+    def test_full_queue_of_one_kind_is_no_business_of_the_other(self):
+        server = self.worker(settings=[('request_queue_limit', '2')])
+        gate = os.path.join(server.tmp, 'gate')
+        slow = server.script('slow.php', f'<?php while (!file_exists("{gate}")) usleep(5000); echo "done";')
+        waiting = []
+        for _ in range(3):  # one runs, two wait
+            connection = server.connect(timeout=30)
+            self.addCleanup(connection.close)
+            connection.send_request(fcgi.script_params(slow))
+            waiting.append(connection)
+        self.poll(lambda: self.status(server)['listen queue'] >= 2)
+        self.assertEqual([self.ask(server, 'count', timeout=10).text for _ in range(3)], ['1', '2', '3'])
+        self.assertEqual(server.get(slow, timeout=10).status, 503)
+        open(gate, 'w').close()
+        for connection in waiting:
+            self.assertEqual(connection.read_response().text, 'done')
+
+
+class Booting(OperationsTest):
+    def test_slow_boot_leaves_the_standby_thread_asleep(self):
+        began = 'booting'
+        server = self.worker(boot=f'touch(__DIR__ . "/../tmp/{began}"); while (!file_exists(__DIR__ . "/../tmp/go")) usleep(5000);', start_wait=False)
+        self.poll(lambda: os.path.exists(os.path.join(server.tmp, began)), 20)
+        [engine] = server.workers()
+        before = self.switches(engine)
+        time.sleep(2)  # it is about how often it wakes in this time
+        woken = self.switches(engine) - before
+        open(os.path.join(server.tmp, 'go'), 'w').close()
+        server.wait_ready()
+        self.assertLess(woken, 300, 'a look every 50 ms, and a sweep')
+
+    def switches(self, pid):
+        with open(f'/proc/{pid}/task/{pid}/status') as file:
+            return int(re.search(r'^voluntary_ctxt_switches:\s*(\d+)', file.read(), re.M).group(1))

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from ftm import fcgi
 from ftm.case import ftm_only, needs_module
 from ftm.redis import PROGRAM, Redis
-from test_worker import WorkerTest
+from ftm.worker import WorkerTest
 
 COUNT = 'session_start(); $_SESSION["n"] = ($_SESSION["n"] ?? 0) + 1; $_SESSION["who"] ??= $_SERVER["HTTP_X_WHO"]; echo session_id(), " ", $_SESSION["n"], " ", $_SESSION["who"];'
 NOTHING = 'NULL\nstring(0) ""\nint(1)\n'

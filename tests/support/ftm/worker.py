@@ -30,14 +30,14 @@ DISPATCH = '''
 
 @ftm_only('worker mode')
 class WorkerTest(DaemonTest):
-    def worker(self, boot='', callback=DISPATCH, after='', end='', children=2, num=1, settings=(), ini=None, modules=(), source=None, stop_time='0', **kwargs):
+    def worker(self, boot='', callback=DISPATCH, after='', end='', children=2, num=1, settings=(), ini=None, modules=(), source=None, stop_time='0', start_wait=True, **kwargs):
         server = self.serve([Pool(children=children, settings=[('catch_workers_output', 'yes'), ('decorate_workers_output', 'no')])], start=False,
                             ini=ini, modules=modules, settings={'process_control_timeout': stop_time}, **kwargs)
         text = source if source is not None else LOOP % {'boot': boot, 'callback': callback, 'after': after, 'end': end}
         self.script = server.script('worker.php', text)
         server.pools[0].settings += [('worker.script', self.script), ('worker.num', str(num)), *settings]
         server.write_conf()
-        return server.start()
+        return server.start(wait=start_wait)
 
     def ask(self, server, what='', connection=None, **params):
         query = f'do={what}' if what else ''
