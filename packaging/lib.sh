@@ -98,7 +98,7 @@ missing_of() {
 
 # need_packages WHAT-FOR PACKAGE...: installs what is missing, does nothing (and needs no network) otherwise.
 need_packages() {
-    local what=$1 package missing unknown=() log
+    local what=$1 package missing unknown=() log reason
     shift
     mapfile -t missing < <(missing_of "$@")
     ((${#missing[@]})) || return 0
@@ -111,8 +111,10 @@ need_packages() {
     if ((${#unknown[@]})); then
         step "reading the package sources" "$log" apt_update
         for package in "${unknown[@]}"; do
-            apt-cache show "$package" >/dev/null 2>&1 ||
-                die "no package source of this machine offers $package (Debian's main component is needed)"
+            apt-cache show "$package" >/dev/null 2>&1 && continue
+            reason=$(failure_of "$log")                     # apt-get update ends well without its sources, too
+            [[ $reason != 'the package sources cannot be reached'* ]] || die "$reason (for $package)"
+            die "no package source of this machine offers $package (Debian's main component is needed)"
         done
     fi
     # Lists from last month may name files that are gone: only then read them again.

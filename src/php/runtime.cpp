@@ -54,8 +54,9 @@ std::string startup_entries(const RuntimeOptions& options)
             entries += value.key + "=" + quoted(value.value) + "\n";
         }
     }
-    // It would kill the process that holds opcache's lock; restarts replace the generation instead.
-    return entries + "opcache.force_restart_timeout=0\n";
+    // The one would kill the process that holds opcache's lock; restarts replace the generation instead. The other takes
+    // the right to write away from all threads when one has written, also from those that are writing.
+    return entries + "opcache.force_restart_timeout=0\nopcache.protect_memory=0\n";
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import threading
 import time
 
 from ftm import fcgi, proc
@@ -130,6 +131,25 @@ class OpcacheRestart(DaemonTest):
             return fcgi.script_params(scripts[i]), b'', lambda r: None if r.text == f'{i} 400' else f'{r.status} {r.text[:80]!r}'
         result = Load(server.pool().address, make=make, clients=6, seconds=4, kinds=('new GET', 'kept GET')).run()
         self.assertEqual(result.failed, 0, str(result))
+
+    def test_protect_memory_does_not_take_memory_from_writing_neighbours(self):
+        """A setting for debugging: with it opcache makes its memory read-only for the whole process after each write."""
+        server = self.make(ini={'opcache.protect_memory': '1'})
+        scripts = [server.script(f'many/{n}.php', f'<?php namespace N{n}; class C {{ public $a = ["a" => {n}, "b" => [1, 2, 3]]; }} echo "page ", {n};') for n in range(200)]
+        results = []
+
+        def ask(some):
+            for number in some:
+                try:
+                    results.append(server.get(scripts[number]).text == f'page {number}')
+                except fcgi.FcgiError:
+                    results.append(False)
+        threads = [threading.Thread(target=ask, args=(range(i, 200, 8),)) for i in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.assertEqual(results, [True] * 200)
 
     def test_invalidate_under_load(self):
         server = self.make(children=8 if is_ftm() else 20)

@@ -97,6 +97,24 @@ class Steps(DaemonTest):
         os.chmod(path, 0o755)
         return path
 
+    def without_package(self, said):
+        """The one line of a script that needs a package, where apt-get update says this and ends well."""
+        script = self.script('need_packages "for a test" no-such-package')
+        place = os.path.dirname(script)
+        for name, text in (('apt-get', f'echo "{said}"'), ('apt-cache', 'exit 1'), ('sudo', 'exec "$@"')):
+            with open(os.path.join(place, name), 'w') as f:
+                f.write(f'#!/bin/sh\n{text}\n')
+            os.chmod(f.name, 0o755)
+        result = subprocess.run([script], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60,
+                                env={**os.environ, 'PATH': place + ':' + os.environ['PATH'], 'PHP_FTM_CACHE': place})
+        self.assertEqual((result.returncode, len(result.stderr.splitlines())), (1, 1), result.stderr)
+        return result.stderr
+
+    def test_missing_package_source_is_one_line(self):
+        self.assertIn('no package source of this machine offers no-such-package', self.without_package('Hit:1 a mirror'))
+        self.assertIn('the package sources cannot be reached', self.without_package(
+            "W: Failed to fetch http://mirror/InRelease  Temporary failure resolving 'mirror'"))
+
     def read(self, terminal, until, timeout=20):
         text, end = '', time.monotonic() + timeout * proc.time_scale()
         while not re.search(until, text):

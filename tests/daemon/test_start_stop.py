@@ -1,5 +1,6 @@
 """Starting and stopping: log lines, pid file, process titles, sockets, exit codes, -t, broken configurations, daemonizing."""
 
+import glob
 import os
 import re
 import signal
@@ -8,8 +9,8 @@ import subprocess
 import unittest
 
 from ftm import fcgi, proc
-from ftm.case import IS_ROOT, DaemonTest, Pool, Server, ftm_only, needs_module, root_only, sanitizer_threads, stock_only
-from ftm.server import POOL_USER, StartError, binary, is_socket
+from ftm.case import IS_ROOT, DaemonTest, Pool, Server, ftm_only, is_ftm, needs_module, root_only, sanitizer_threads, stock_only
+from ftm.server import POOL_USER, PROJECT, StartError, binary, is_socket
 
 TIME = r'^\[\d\d-\w{3}-\d{4} \d\d:\d\d:\d\d\] '
 
@@ -404,6 +405,21 @@ class Options(DaemonTest):
         server = self.serve(args=['-d', 'extension=no_such_module'])
         self.assertEqual(server.run('echo "serves";').text, 'serves')
         self.assertIn("Unable to load dynamic library 'no_such_module'", server.all_output())
+        if is_ftm():
+            self.assertIn('packaging/php-runtime/extension no_such_module', server.all_output(), 'the command that builds it')
+
+    @ftm_only('to php-fpm it is the right one')
+    def test_module_of_another_abi_is_a_warning_and_names_the_command(self):
+        stock = os.path.join(PROJECT, 'build', 'stock', 'lib', 'php')
+        found = glob.glob(os.path.join(stock, '*', 'bcmath.so')) + glob.glob('/usr/lib/php/20*/calendar.so')
+        if not found:
+            self.skipTest('no module of a PHP that is not thread-safe here')
+        for module in found:
+            server = self.serve(args=['-d', f'extension={module}'])
+            self.assertEqual(server.run('echo "serves";').text, 'serves')
+            self.assertRegex(server.all_output(), 'Unable to (load dynamic library|initialize module)')
+            name = os.path.basename(module)[:-len('.so')]
+            self.assertEqual(server.all_output().count(f'packaging/php-runtime/extension {name}'), 1)
 
     @needs_module('mysqli')
     def test_module_with_an_undefined_symbol_is_a_warning(self):
