@@ -36,7 +36,7 @@ class Quickstart(DaemonTest):
         env = {**os.environ, 'PHP_FTM_PORT': str(port or self.port), 'PHP_FTM_BINARY': binary().path,
                'PHP_FTM_CACHE': os.path.join(self.root, 'cache')}
         return subprocess.run([os.path.join(self.root, 'packaging', 'quickstart'), *arguments], stdin=subprocess.DEVNULL,
-                              capture_output=True, text=True, env=env, timeout=60 * proc.time_scale())
+                              capture_output=True, text=True, env=env, timeout=240 * proc.time_scale())
 
     def processes(self):
         """Those whose command line names our directory: nginx and php-ftm."""
