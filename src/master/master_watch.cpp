@@ -31,7 +31,7 @@ void Master::watch_files(Pool& pool)
 
 void Master::on_changed_files(Pool& pool, const FileWatch::Change& change)
 {
-    if (phase_ != Phase::running || !pool.ready_once) { // the first one is still starting: it has the new files, or tries again
+    if (phase_ != Phase::running) {
         return;
     }
     const std::string others = change.others == 0 ? "" : " and " + std::to_string(change.others) + " more";
@@ -40,7 +40,7 @@ void Master::on_changed_files(Pool& pool, const FileWatch::Change& change)
     pool.wants_generation = true;
     pool.reason = observe::RestartReason::watch;
     for (HostProcess& host : pool.hosts) {
-        if (host.state == State::starting) { // of the files as they were: nobody waits for it any more
+        if (host.state == State::starting && pool.ready_once) { // of the files as they were: nobody waits for it any more
             host.state = State::draining;
             host.deadline = Clock::now() + kUnwantedTime;
             host.channel.send(Message::Kind::stop, {SIGTERM});

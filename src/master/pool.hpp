@@ -67,11 +67,8 @@ struct Pool {
     std::list<UniqueFd> old_logs;  // read ends of channels that hosts of earlier images write to
     std::map<pid_t, EngineRecord> orphans;  // engines whose host died
     std::list<HostProcess> hosts;
-<<<<<<< HEAD
     bool php_started = false;  // in one of its hosts: as far as php-fpm is before it becomes a daemon
-=======
     std::unique_ptr<FileWatch> watch;  // worker.watch; nullptr: none
->>>>>>> c4a8adc (Start a new generation when a watched file changes)
     bool ready_once = false;
     bool wants_generation = false;
     observe::RestartReason reason = observe::RestartReason::none;  // of the generation that is wanted, or was started last

@@ -42,21 +42,16 @@ class Xdebug(WorkerTest):
 
     def test_stops_in_the_callback_of_each_request(self):
         server = self.debugged()
-        with self.debugger.accept() as session, ThreadPoolExecutor(1) as pool:
+        with self.debugger.accept() as session, ThreadPoolExecutor(2) as pool:
             session.command('breakpoint_set', t='line', f='file://' + self.script, n=LINE)
-            for number, name in enumerate(('one', 'two'), 1):
-                if number == 1:
-                    waiting = pool.submit(lambda: server.get(self.script, 'name=one', timeout=30))
-                else:
-                    waiting = pool.submit(lambda: server.get(self.script, 'name=two', timeout=30))
-                self.stop_and_step(session, name)
-                if number == 2:
-                    session.command('breakpoint_remove', d=self.breakpoints(session)[0])
-                    session.connection.sendall(b'run -i 99\0')
-                    self.assertEqual(waiting.result().text, f'hello {name} {number}')
-                else:
-                    pending = waiting
-            self.assertEqual(pending.result().text, 'hello one 1')
+            one = pool.submit(lambda: server.get(self.script, 'name=one', timeout=30))
+            self.stop_and_step(session, 'one')
+            two = pool.submit(lambda: server.get(self.script, 'name=two', timeout=30))
+            self.stop_and_step(session, 'two')  # lets the first one go on before
+            self.assertEqual(one.result().text, 'hello one 1')
+            session.command('breakpoint_remove', d=self.breakpoints(session)[0])
+            session.connection.sendall(b'run -i 99\0')
+            self.assertEqual(two.result().text, 'hello two 2')
 
     def breakpoints(self, session):
         return [b.get('id') for b in session.command('breakpoint_list').iter('{urn:debugger_protocol_v1}breakpoint')]

@@ -51,12 +51,25 @@ void IdleWorld::context(unsigned number)
                 continue;
             case Protocol::Idle::sleep:
                 where_[number] = Where::cold;
+                if (has_waited_in_vain(number) && Explorer::current().told(idle_.withdraw(number))) {
+                    if (leaves(number, announced)) {
+                        return;
+                    }
+                    continue;
+                }
                 platform_.sleep(number);
                 idle_.woken();
                 where_[number] = Where::busy;
                 continue;
             case Protocol::Idle::wait:
                 break;
+        }
+        if (has_waited_in_vain(number)) {
+            idle_.stop_waiting();
+            if (leaves(number, announced)) {
+                return;
+            }
+            continue;
         }
         const unsigned event = wait(number);
         idle_.stop_waiting();
@@ -70,6 +83,28 @@ void IdleWorld::context(unsigned number)
         announce_work(announced);
         run(number, event);
     }
+}
+
+bool IdleWorld::has_waited_in_vain(unsigned number)
+{
+    if (number != 0 || brief_left_ == 0 || Explorer::current().choose(2, "in vain") != 0) {
+        return false;
+    }
+    --brief_left_;
+    return true;
+}
+
+// Worker::is_to_leave(): its successor, one of the others, has booted.
+bool IdleWorld::leaves(unsigned number, bool& announced)
+{
+    where_[number] = Where::busy;
+    if (brief_left_ != 0) {
+        return false;
+    }
+    announce_work(announced);
+    where_[number] = Where::left;
+    standby_event_ = true; // Core::thread_ended()
+    return true;
 }
 
 void IdleWorld::announce_work(bool& announced)
@@ -364,7 +399,7 @@ void IdleWorld::describe(model::Hash& hash) const
     for (const std::uint64_t word :
          {std::uint64_t{standby_event_}, std::uint64_t{timer_}, std::uint64_t{watching_},
           std::uint64_t{standby_wounded_}, std::uint64_t{pushes_left_}, std::uint64_t{connections_left_},
-          std::uint64_t{pipelined_left_}, std::uint64_t{retirements_left_}, std::uint64_t{stop_wanted_}, std::uint64_t{releasing_},
+          std::uint64_t{pipelined_left_}, std::uint64_t{retirements_left_}, std::uint64_t{brief_left_}, std::uint64_t{stop_wanted_}, std::uint64_t{releasing_},
           std::uint64_t{released_}}) {
         hash.add(word);
     }

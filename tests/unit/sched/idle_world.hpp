@@ -26,6 +26,7 @@ struct Config {
     unsigned pipelined = 0;    // jobs whose connection has a next one, which its context queues behind the others
     bool long_jobs = false;    // any job may take long: it ends only when nothing else can happen
     unsigned retirements = 0;  // the standby thread lets so many contexts leave, and starts them again when jobs wait
+    unsigned brief = 0;        // a context 0 that waits briefly (Context::next_job(true)) has waited in vain so often
     bool stop = false;         // the standby thread ends it all after the last job
     bool crash = false;        // job 0 crashes its context
 };
@@ -94,6 +95,8 @@ private:
     // contexts
     void context(unsigned number);
     void announce_work(bool& announced);
+    bool has_waited_in_vain(unsigned number);
+    bool leaves(unsigned number, bool& announced);
     void run(unsigned number, unsigned job);
     // standby thread
     void standby();
@@ -144,6 +147,7 @@ private:
     unsigned connections_left_ = config_.connections + config_.half_read;
     unsigned pipelined_left_ = config_.pipelined;
     unsigned retirements_left_ = config_.retirements;
+    unsigned brief_left_ = config_.brief;
     bool stop_wanted_;
     bool releasing_ = false;         // a long job may end
     unsigned released_ = 0;
