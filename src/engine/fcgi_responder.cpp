@@ -72,8 +72,9 @@ bool FcgiResponder::deliver(std::span<const iovec> parts) noexcept
     if (result == net::SendResult::passed || result == net::SendResult::queued) {
         // Unsent output a request may leave behind before its script waits for the client.
         const std::size_t limit = core_.settings.output_spool_limit;
-        if (!finished_ && output.pending_bytes() > limit) {
-            while (!output.wait_below(limit / 2, kWaitMs)) {
+        if (!finished_ && (output.full() || output.pending_bytes() > limit)) {
+            const std::size_t rest = std::min(limit / 2, output.full() ? net::Output::kMemory : limit);
+            while (!output.wait_below(rest, kWaitMs)) {
                 if (gone() || watch_.shall_end()) {
                     return false;
                 }

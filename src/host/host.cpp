@@ -184,8 +184,9 @@ int Host::run()
                 while ((got = engine.channel.receive(message)) == Channel::Receive::message) {
                     on_engine_message(engine, message);
                 }
-                if (got == Channel::Receive::closed) {
+                if (got == Channel::Receive::closed) { // it ends; one that a script has robbed of its descriptors never would
                     engine.channel.close();
+                    engine.deadline = engine.deadline.value_or(Clock::now() + kKillAfterGiveUp);
                 }
             }
         }

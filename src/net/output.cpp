@@ -61,12 +61,22 @@ void Output::open() noexcept
     queued_.store(0);
     gone_.store(false);
     const std::lock_guard lock(mutex_);
+    discard();
+}
+
+void Output::discard() noexcept
+{
     queue_.clear();
     head_ = 0;
     spool_.clear();
+    tail_ = std::string();
+    full_.store(false);
 }
 
-std::size_t Output::unsent() const noexcept { return queue_.size() - head_ + static_cast<std::size_t>(spool_.size()); }
+std::size_t Output::unsent() const noexcept
+{
+    return queue_.size() - head_ + static_cast<std::size_t>(spool_.size()) + tail_.size();
+}
 
 bool Output::take(std::uint32_t holder) noexcept
 {
@@ -88,15 +98,14 @@ void Output::enqueue(std::span<const iovec> parts, std::size_t skip)
         const char* data = static_cast<const char*>(part.iov_base) + skip;
         const std::size_t size = part.iov_len - skip;
         skip = 0;
-        if (spool_.size() == 0 && queue_.size() - head_ + size <= kMemory) {
+        if (!full() && spool_.size() == 0 && queue_.size() - head_ + size <= kMemory) {
             queue_.append(data, size);
-        } else if (!spool_.append(data, size)) {
-            // A hole in the answer would be worse than its end: the client sees a broken connection.
-            gone_.store(true);
-            queue_.clear();
-            head_ = 0;
-            spool_.clear();
-            break;
+            continue;
+        }
+        const std::size_t taken = full() ? 0 : spool_.append(data, size);
+        if (taken < size) {
+            tail_.append(data + taken, size - taken);
+            full_.store(true);
         }
     }
     queued_.store(unsent());
@@ -113,6 +122,11 @@ SendResult Output::flush_queue(int fd)
             set_gone();
             return SendResult::gone;
         }
+    } else if (head_ == queue_.size() && full()) {
+        queue_.swap(tail_);
+        tail_ = std::string();
+        head_ = 0;
+        full_.store(false);
     }
     const iovec part{queue_.data() + head_, queue_.size() - head_};
     const ssize_t n = part.iov_len == 0 ? 0 : send_some(fd, {&part, 1});
@@ -215,9 +229,7 @@ void Output::set_gone() noexcept
 {
     const std::lock_guard lock(mutex_);
     gone_.store(true);
-    queue_.clear();
-    head_ = 0;
-    spool_.clear();
+    discard();
     queued_.store(0);
     drained_.notify_all();
 }

@@ -1,7 +1,8 @@
 // The sending half of a connection and the right to write it. The right is taken per burst: without contention that is
 // one compare-and-swap. Whoever finds it taken appends to a queue, which the holder sends before it lets go. When the
 // socket takes no more, the right passes to the standby thread, which alone waits for EPOLLOUT until the queue is
-// empty (RULES 10). Beyond kMemory the queue is a temporary file. The right names its holder (RULES 16).
+// empty (RULES 10). Beyond kMemory the queue is a temporary file; what no file takes (full disk, no /tmp in a chroot) stays
+// in memory, and full() asks the writer to wait. The right names its holder (RULES 16).
 // Any thread. Errors: SendResult::gone once the peer is.
 #pragma once
 
@@ -43,6 +44,9 @@ public:
     // Waits until at most `limit` bytes are queued. False: the peer is gone or the deadline passed.
     bool wait_below(std::size_t limit, int timeout_ms);
 
+    // No file takes what is beyond kMemory: wait_below(kMemory) before sending more.
+    [[nodiscard]] bool full() const noexcept { return full_.load(std::memory_order_relaxed); }
+
     void set_gone() noexcept;
     [[nodiscard]] bool gone() const noexcept { return gone_.load(std::memory_order_acquire); }
     [[nodiscard]] bool pending() const noexcept { return queued_.load(std::memory_order_acquire) != 0; }
@@ -56,16 +60,19 @@ private:
     SendResult let_go(int fd, std::uint32_t holder);
     SendResult flush_queue(int fd);
     void enqueue(std::span<const iovec> parts, std::size_t skip);
+    void discard() noexcept;
     [[nodiscard]] std::size_t unsent() const noexcept;
 
     std::atomic<std::uint32_t> holder_{kNobody};
     std::atomic<std::size_t> queued_{0};
     std::atomic<bool> gone_{false};
+    std::atomic<bool> full_{false};
     std::mutex mutex_;  // guards queue_, head_
     std::condition_variable drained_;
     std::string queue_;     // guarded by mutex_, as what follows
     std::size_t head_ = 0;  // bytes of queue_ already sent
     SpoolFile spool_;       // what comes behind queue_
+    std::string tail_;      // what comes behind spool_: it has refused it
 };
 
 }  // namespace ftm::net

@@ -10,8 +10,9 @@
 
 namespace ftm::net {
 
-bool SpoolFile::append(const char* data, std::size_t size)
+std::size_t SpoolFile::append(const char* data, std::size_t size)
 {
+    const std::size_t wanted = size;
     if (!file_.valid()) {
         file_ = make_unnamed_file(directory_);
     }
@@ -21,13 +22,13 @@ bool SpoolFile::append(const char* data, std::size_t size)
             continue;
         }
         if (n <= 0) {
-            return false;
+            break;
         }
         written_ += static_cast<std::uint64_t>(n);
         data += n;
         size -= static_cast<std::size_t>(n);
     }
-    return true;
+    return wanted - size;
 }
 
 bool SpoolFile::take(std::string& out, std::size_t size)

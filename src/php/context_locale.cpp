@@ -73,6 +73,7 @@ namespace ftm::php {
 
 void reset_context_locale() noexcept
 {
+    reset_context_messages();
     if (own_locale != nullptr) {
         ::uselocale(LC_GLOBAL_LOCALE);
         ::freelocale(own_locale);

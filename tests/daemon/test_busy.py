@@ -5,7 +5,7 @@ import re
 import time
 
 from ftm import fcgi, proc
-from ftm.case import DaemonTest, Pool, ftm_only, sanitized, sanitizer_threads
+from ftm.case import DaemonTest, Pool, ftm_only, root_only, sanitized, sanitizer_threads
 from ftm.load import ECHO, KeptFlood, Load, echo_request
 
 HOLD = '<?php touch($_GET["f"] . getmypid() . uniqid("", true)); for ($i = 0; $i < 3000 && !file_exists($_GET["go"]); $i++) { usleep(5000); clearstatcache(); } echo "released";'
@@ -102,6 +102,23 @@ class SlowClients(Busy):
             response = connection.read_response(timeout=60)
             self.assertEqual(len(response.body), 128 * 65536)
             self.assertEqual(response.body[65536:65540], b'BBBB')
+
+    @root_only
+    def test_slow_reader_of_a_pool_that_has_nowhere_to_spool(self):
+        """Without a /tmp the script waits for its client, and nothing is missing in the answer."""
+        server = self.serve(start=False)
+        jail = os.path.join(server.root, 'jail')
+        os.mkdir(jail)
+        os.chmod(jail, 0o755)
+        with open(os.path.join(jail, 'large.php'), 'w') as f:
+            f.write('<?php for ($i = 0; $i < 128; $i++) echo str_repeat(chr(65 + $i % 26), 65536);')
+        server.pools[0].settings += [('chroot', jail), ('chdir', '/')]
+        server.write_conf()
+        server.start()
+        with server.connect(timeout=60) as connection:
+            connection.send_request(fcgi.script_params('/large.php'))
+            response = connection.read_response(timeout=60, sink=lambda record: time.sleep(0.002))
+        self.assertEqual(response.body, b''.join(bytes([65 + i % 26]) * 65536 for i in range(128)))
 
     def answered(self):
         began = time.monotonic()

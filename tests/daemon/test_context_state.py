@@ -2,6 +2,7 @@
 
 import os
 import resource
+import struct
 import sys
 import time
 import unittest
@@ -301,3 +302,42 @@ class ForkedCopies(DaemonTest):
         self.assertBody(self.fork('FFI::cdef("char *strcpy(char *, const char *);")->strcpy(null, "x");'), 'parent signal 11')
         self.assertEqual(self.server.workers(), workers)
         self.assertNotIn('crashed', self.server.log_text())
+
+
+@needs_module('gettext')
+class Messages(DaemonTest):
+    """gettext: two applications of one pool may have catalogues of the same name, or of two names, at the same time."""
+
+    def catalogue(self, server, place, text):
+        """A .mo file with the translation of "hello"."""
+        strings = [(b'', b'Content-Type: text/plain; charset=UTF-8\n'), (b'hello', text.encode())]
+        head = 28 + 16 * len(strings)
+        tables, data = [[], []], b''
+        for column in (0, 1):
+            for pair in strings:
+                tables[column] += [len(pair[column]), head + len(data)]
+                data += pair[column] + b'\0'
+        numbers = [0x950412de, 0, len(strings), 28, 28 + 8 * len(strings), 0, 0, *tables[0], *tables[1]]
+        server.file(place, struct.pack(f'<{len(numbers)}I', *numbers) + data)
+
+    def test_domains_and_their_directories_are_the_contexts_own(self):
+        server = self.serve([Pool(children=4)], modules=['gettext'])
+        for where, domain in (('a', 'shop'), ('b', 'shop'), ('c', 'blog')):
+            self.catalogue(server, f'{where}/C.UTF-8/LC_MESSAGES/{domain}.mo', f'{domain} of {where}')
+        script = server.script('say.php', """<?php
+            setlocale(LC_ALL, 'C.UTF-8');
+            if (isset($_GET['d'])) { bindtextdomain($_GET['d'], __DIR__ . '/' . $_GET['w']); textdomain($_GET['d']); }
+            $seen = [];
+            for ($i = 0; $i < 100; $i++) { $seen[gettext('hello') . '|' . ngettext('hello', 'x', 1) . '|' . textdomain(null)] = 1; usleep(500); }
+            echo implode(', ', array_keys($seen));""")
+        asked = {'d=shop&w=a': 'shop of a|shop of a|shop', 'd=shop&w=b': 'shop of b|shop of b|shop', 'd=blog&w=c': 'blog of c|blog of c|blog'}
+        if is_ftm():
+            asked[''] = 'hello|hello|messages'
+        for query, expected in asked.items():
+            self.assertBody(server.get(script, query=query), expected)
+        connections = [(server.connect(), query) for query in list(asked) * 4]
+        for connection, query in connections:
+            connection.send_request(fcgi.script_params(script, QUERY_STRING=query))
+        for connection, query in connections:
+            with connection:
+                self.assertBody(connection.read_response(), asked[query])

@@ -44,6 +44,20 @@ class HostileScript(DaemonTest):
             self.serves(server, hello, 'other')
         self.assertEqual(server.hosts('other'), hosts[1:])
 
+    @needs_module('ffi')
+    @ftm_only('a php-fpm child that cannot accept ends')
+    def test_engine_that_a_script_has_robbed_of_its_descriptors_is_replaced(self):
+        server = self.serve(modules=['ffi'], ini={'ffi.enable': '1'})
+        hello = server.script('hello.php', HELLO)
+        rob = server.script('rob.php', '<?php $c = FFI::cdef("int close(int);"); for ($i = 3; $i < 1100; $i++) $c->close($i);')
+        workers = server.workers()
+        try:
+            server.get(rob, timeout=5)
+        except fcgi.FcgiError:
+            pass
+        self.serves(server, hello)
+        self.assertNotEqual(server.workers(), workers)
+
     def test_messages_cannot_forge_log_lines(self):
         """A line feed in a message, or in a path that a client chose, starts a decorated line, not one of its own."""
         server = self.serve([Pool(settings={'catch_workers_output': 'yes'})])

@@ -162,21 +162,28 @@ TEST_F(OutputTest, keeps_order_when_the_spool_fills_while_it_drains)
     EXPECT_EQ(got + drain_all(), expected);
 }
 
-TEST_F(OutputTest, a_spool_that_cannot_be_written_ends_the_answer)
+TEST_F(OutputTest, what_the_spool_refuses_stays_in_memory_and_the_writer_is_to_wait)
 {
+    const std::string text = pattern(3 * Output::kMemory);
     rlimit old{};
     ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &old), 0);
     const auto old_handler = std::signal(SIGXFSZ, SIG_IGN);
     const rlimit none{100'000, old.rlim_max};
     ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &none), 0);
-    const SendResult result = send(pattern(3 * Output::kMemory));
+    EXPECT_FALSE(output_.full());
+    EXPECT_EQ(send(text), SendResult::passed);
+    EXPECT_TRUE(output_.full());
+    EXPECT_EQ(send("behind it"), SendResult::queued);
     ::setrlimit(RLIMIT_FSIZE, &old);
     std::signal(SIGXFSZ, old_handler);
-    EXPECT_TRUE(result == SendResult::gone || result == SendResult::passed);
-    EXPECT_TRUE(output_.gone());
-    EXPECT_FALSE(output_.pending());
-    EXPECT_EQ(output_.drain(ours_.get()), SendResult::gone);
-    EXPECT_EQ(output_.holder(), Output::kNobody);
+    EXPECT_FALSE(output_.gone());
+    EXPECT_FALSE(output_.wait_below(Output::kMemory, 0));
+    EXPECT_EQ(send(" and this"), SendResult::queued);
+    SendResult last{};
+    EXPECT_EQ(drain_all(&last), text + "behind it and this") << "in order, also what came when there was room again";
+    EXPECT_EQ(last, SendResult::sent);
+    EXPECT_FALSE(output_.full());
+    EXPECT_TRUE(output_.wait_below(Output::kMemory, 0));
 }
 
 TEST_F(OutputTest, a_peer_that_is_gone_is_told)
