@@ -7,7 +7,6 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 from ftm import fcgi, proc
-from ftm.case import Pool
 from ftm.http import multipart
 from ftm.server import Pool
 from ftm.worker import DISPATCH, LOOP, WorkerTest
