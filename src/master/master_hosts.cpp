@@ -48,6 +48,7 @@ void Master::on_host_message(Pool& pool, HostProcess& host, Message& message)
             }
             EngineRecord record;
             record.started = Clock::now();
+            record.contexts = pool.config != nullptr && !pool.config->asks_for_contexts ? pool.config->pm_max_children : 1;
             if (message.fds.size() == 2) {
                 record.output.out = std::move(message.fds[0]);
                 record.output.err = std::move(message.fds[1]);
@@ -56,9 +57,8 @@ void Master::on_host_message(Pool& pool, HostProcess& host, Message& message)
                 }
             }
             const auto pid = static_cast<pid_t>(message.args[0]);
-            const bool again = message.args[1] != 0;
-            const bool on_demand = host.asked && host.engines.empty();
-            const Level level = host.state == State::serving && !again && !on_demand ? Level::notice : Level::debug;
+            const bool quiet = message.args[1] != 0 || (host.asked && host.engines.empty()) || emergency_due_;
+            const Level level = host.state == State::serving && !quiet ? Level::notice : Level::debug;
             host.engines[pid] = std::move(record);
             log(level, "[pool %s] child %d started", pool.name.c_str(), pid);
             break;
@@ -85,6 +85,9 @@ void Master::on_host_message(Pool& pool, HostProcess& host, Message& message)
                 std::chrono::duration_cast<std::chrono::seconds>(Clock::now().time_since_epoch()));
             break;
         }
+        case Message::Kind::want_contexts:
+            on_want_contexts(host, message);
+            break;
         case Message::Kind::slow_trace:
             if (pool.config != nullptr && pool.config->slowlog) {
                 on_log(pool); // "executing too slow" comes first
@@ -108,6 +111,50 @@ void Master::on_host_message(Pool& pool, HostProcess& host, Message& message)
         default:
             break;
     }
+}
+
+void Master::on_want_contexts(HostProcess& host, const Message& message)
+{
+    const auto engine = host.engines.find(static_cast<pid_t>(message.args[0]));
+    const int wanted = static_cast<int>(message.args[2]);
+    if (engine == host.engines.end()) { // our image is new, and has not been told yet
+        if (wanted > 0) {
+            host.channel.send(Message::Kind::may_start, {message.args[0], 0});
+        }
+        return;
+    }
+    engine->second.contexts = static_cast<int>(message.args[1]);
+    if (wanted <= 0) {
+        return;
+    }
+    const ProcessLimit::Answer answer = limit_.ask(running_contexts(), wanted);
+    engine->second.contexts += answer.granted;
+    if (answer.warn) {
+        warn_of_limit();
+    }
+    host.channel.send(Message::Kind::may_start, {engine->first, answer.granted});
+}
+
+// An engine and the one that succeeds it count once: each pool may have both for a while.
+int Master::running_contexts() const
+{
+    int sum = 0;
+    for (const Pool& pool : pools_) {
+        int most = 0;
+        for (const HostProcess& host : pool.hosts) {
+            for (const auto& [pid, engine] : host.engines) {
+                most = std::max(most, engine.contexts);
+            }
+        }
+        sum += most;
+    }
+    return sum;
+}
+
+void Master::warn_of_limit()
+{
+    log(Level::warning, "The maximum number of processes has been reached. Please review your configuration and "
+                        "consider raising 'process.max'");
 }
 
 void Master::on_generation_ready(Pool& pool, HostProcess& fresh)
