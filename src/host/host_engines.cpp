@@ -146,11 +146,13 @@ void Host::report_ready(pid_t engine)
 
 void Host::on_ready(EngineProcess& engine)
 {
-    if (engine.state != State::starting) { // it accepts before it says so: its first request may have crashed it by now
+    if (engine.state == State::wounded) { // it accepts before it says so: its first request may have crashed it by now
         return;
     }
-    engine.state = State::ready;
-    engine.deadline.reset();
+    if (engine.state == State::starting) { // else it is being drained, but connections may come to it on their way
+        engine.state = State::ready;
+        engine.deadline.reset();
+    }
     report_ready(engine.pid);
     for (const UniqueFd& predecessor : pending_take_over_) {
         engine.channel.send(Message::Kind::take_over, {}, {}, {predecessor.get()});

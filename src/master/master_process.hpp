@@ -1,5 +1,6 @@
 // The master process as one object: what it owns, and what it does on which event. Its code is in master.cpp (start),
-// master_loop.cpp, master_hosts.cpp, master_output.cpp and master_signals.cpp. One thread.
+// master_loop.cpp, master_hosts.cpp, master_contexts.cpp,
+// master_output.cpp and master_signals.cpp. One thread.
 #pragma once
 
 #include <chrono>
