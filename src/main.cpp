@@ -31,6 +31,16 @@ constexpr int kExitSoftware = 70;
 constexpr int kExitConfig = 78;
 constexpr int kDaemonStartMs = 11 * 60'000;  // a host has ten minutes for PHP's start, preloading included
 
+// Who starts us may have closed them: a log opened in their place would be lost when they are redirected.
+void open_standard_descriptors()
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; ++fd) {
+        if (::fcntl(fd, F_GETFD) == -1 && ::open("/dev/null", O_RDWR) != fd) {
+            return;
+        }
+    }
+}
+
 Level level_of(config::LogLevel level) { return static_cast<Level>(static_cast<int>(level) + 1); }
 
 // The file of error_log, opened while the configuration is checked, as php-fpm does it.
@@ -243,6 +253,7 @@ int run(const config::CommandLine& line, std::vector<std::string> arguments)
 
 int main(int argc, char** argv)
 {
+    open_standard_descriptors();
     std::vector<std::string> arguments(argv, argv + argc);
     ftm::init_process_title(argc, argv);
     const config::CommandLine line = config::parse_command_line(arguments);

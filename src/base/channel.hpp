@@ -17,11 +17,11 @@ struct Message {
     enum class Kind : std::uint16_t {
         unknown,
         // engine → host → master
-        engine_started,   // args: pid, 1 = told again to the next master image; fds: stdout and stderr read ends when output is caught
+        engine_started,   // args: pid, 1 = told again to the next master image, or on demand; fds: stdout and stderr read ends when output is caught
         engine_ready,     // args: pid
         engine_exited,    // args: pid, wait status, lifetime in µs, 1 = expected
         want_generation,  // opcache asked for a restart
-        want_successor,   // engine → host: replace me; args: 1 = a context is stuck, which ends with SIGTERM
+        want_successor,   // engine → host: replace me; args: 1 = a context is stuck, which ends with SIGTERM; 2 = SIGQUIT
         connection,       // hand-over of one connection; fds: socket[, payload memfd][, body]; text: payload
         give_up,          // to a wounded engine: its time is over, die as the fault wanted
         failed,           // text: why nothing can be started
@@ -38,7 +38,10 @@ struct Message {
         slow_trace,       // args: pid; text: backtrace for the slowlog
         left_listeners,   // a draining engine, or all of a draining host's, accept no more
         // engine → host
-        engine_idle       // an ondemand engine that nobody needs: has left its listeners, wants to be drained
+        engine_idle,      // an ondemand engine that nobody needs: has left its listeners, wants to be drained
+        // engine → host → master and back, with process.max
+        want_contexts,    // args: pid, contexts it has, how many more it wants, 0 for news only
+        may_start         // args: pid, how many of these it may start
     };
 
     Kind kind = Kind::unknown;

@@ -74,6 +74,7 @@ struct Pool {
     bool process_dumpable = false;
     std::optional<ProcessManager> pm;  // after post_process(): always set
     int pm_max_children = 0;
+    bool asks_for_contexts = false;  // process.max is set: the master decides whether it may grow
     int pm_start_servers = 0;
     int pm_min_spare_servers = 0;
     int pm_max_spare_servers = 0;

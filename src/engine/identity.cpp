@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cctype>
 #include <cstdlib>
+#include <fstream>
 
 #include "engine/apparmor.hpp"
 #include "observe/log.hpp"
@@ -76,6 +77,26 @@ void set_limit(const config::Pool& pool, int resource, const char* name, int val
     }
 }
 
+// A php-fpm child has as many descriptors, and one connection; here as many belong to each context, and to the engine
+// itself. False: it must be as written.
+bool set_descriptor_limit(const config::Pool& pool)
+{
+    rlimit limit{};
+    if (pool.rlimit_files <= 0 || ::getrlimit(RLIMIT_NOFILE, &limit) != 0) {
+        return false;
+    }
+    const rlim_t all = static_cast<rlim_t>(pool.rlimit_files) * (static_cast<rlim_t>(std::max(pool.pm_max_children, 1)) + 1);
+    rlim_t most = limit.rlim_max;
+    if (::geteuid() == 0) {
+        std::ifstream("/proc/sys/fs/nr_open") >> most;
+    }
+    if (static_cast<rlim_t>(pool.rlimit_files) > most) {
+        return false;
+    }
+    limit.rlim_cur = limit.rlim_max = std::min(all, most);
+    return ::setrlimit(RLIMIT_NOFILE, &limit) == 0;
+}
+
 bool enter_directories(const config::Pool& pool)
 {
     const bool root = ::geteuid() == 0;
@@ -128,7 +149,9 @@ bool drop_privileges(const config::Pool& pool, const Identity& identity)
 
 bool assume_identity(const config::Pool& pool)
 {
-    set_limit(pool, RLIMIT_NOFILE, "RLIMIT_NOFILE", pool.rlimit_files);
+    if (!set_descriptor_limit(pool)) {
+        set_limit(pool, RLIMIT_NOFILE, "RLIMIT_NOFILE", pool.rlimit_files);
+    }
     set_limit(pool, RLIMIT_CORE, "RLIMIT_CORE", pool.rlimit_core);
     Identity identity;
     const bool root = ::geteuid() == 0;

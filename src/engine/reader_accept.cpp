@@ -11,6 +11,7 @@ namespace ftm::engine {
 namespace {
 
 constexpr std::size_t kSpareJobs = 4;
+constexpr unsigned kStandbyTurn = 64;  // connections
 
 }  // namespace
 
@@ -18,7 +19,7 @@ Reader::Reader(Core& core, std::uint32_t holder)
     : core_(core),
       routes_(core.settings.worker_script, core.settings.pool->worker_match),
       holder_(holder),
-      buffer_(std::make_unique<std::array<char, 65536>>())
+      buffer_(std::make_unique_for_overwrite<std::array<char, 65536>>()) // untouched until it reads
 {
 }
 
@@ -96,11 +97,11 @@ Session* Reader::open(int fd, std::uint32_t listener)
 
 // A context takes one connection and reads it; arming the listener again tells the next waiter of the rest, which costs
 // one system call where going through the ready set costs each of the others three. The standby thread, which runs
-// nothing, takes all of them.
+// nothing, goes on until there are no more, or the queue is full: it reads each before it takes the next, for only what
+// has been read counts (RULES 8).
 Job* Reader::accept_all(std::uint32_t listener)
 {
-    Session* first = nullptr;
-    for (;;) {
+    for (unsigned taken = 0;; ++taken) {
         if (!core_.accepting.load(std::memory_order_relaxed)) {
             break;
         }
@@ -126,17 +127,17 @@ Job* Reader::accept_all(std::uint32_t listener)
         if (session == nullptr) {
             continue;
         }
-        if (first == nullptr) {
-            first = session;
-            if (holder_ != net::Output::kStandby) { // an edge that comes meanwhile finds nothing, or more
-                core_.ready.rearm_listener(core_.listeners[listener].fd.get(), listener);
-                break;
-            }
-        } else if (!ensure_registered(*session) || !session->read_right.give_back()) {
-            queue(read(*session, 0)); // it already had an event
+        if (holder_ != net::Output::kStandby) { // an edge that comes meanwhile finds nothing, or more
+            core_.ready.rearm_listener(core_.listeners[listener].fd.get(), listener);
+            return read(*session, 0);
+        }
+        queue(read(*session, 0));
+        if (taken + 1 == kStandbyTurn) { // others want something too
+            core_.ready.rearm_listener(core_.listeners[listener].fd.get(), listener);
+            break;
         }
     }
-    return first != nullptr ? read(*first, 0) : nullptr;
+    return nullptr;
 }
 
 }  // namespace ftm::engine

@@ -1,6 +1,8 @@
 // The standby thread's loop: the host's messages, and the ready set while every context is busy.
 #include "engine/standby.hpp"
 
+#include "engine/clock.hpp"
+
 #include <unistd.h>
 
 #include <algorithm>
@@ -14,6 +16,8 @@ using Wait = asio::posix::stream_descriptor;
 // Contexts that are all busy for less than this need no help; status and ping may wait so long.
 constexpr auto kLookAfter = 1ms;
 constexpr auto kMaxReadyLook = 50ms;
+// process.max: what was refused may be granted later.
+constexpr std::int64_t kAskAgainUs = 100'000;
 
 }  // namespace
 
@@ -51,6 +55,7 @@ int Standby::run()
     if (manager_.grows_and_shrinks()) {
         schedule_maintenance();
     }
+    tell_of_contexts(0);
     tell_ready_once();
     io_.run();
     // Asio does not own these descriptors.
@@ -109,6 +114,13 @@ void Standby::on_host_message(Message& message)
         case Message::Kind::reopen_access_log:
             if (!message.fds.empty() && core_.settings.access_log != nullptr) {
                 core_.settings.access_log->reopen(message.fds[0].get());
+            }
+            break;
+        case Message::Kind::may_start:
+            asked_for_ = 0;
+            start_contexts(static_cast<int>(message.args[1]));
+            if (message.args[1] == 0) {
+                ask_again_us_ = now_us() + kAskAgainUs;
             }
             break;
         case Message::Kind::give_up: // with its last answers, and what may still leave
@@ -182,7 +194,7 @@ void Standby::on_called()
         become_wounded();
     }
     if (core_.quit_requested.exchange(false)) {
-        core_.host.send(Message::Kind::want_successor, {});
+        core_.host.send(Message::Kind::want_successor, {kQuit});
     }
     if (core_.refuse_worker_jobs.exchange(false)) {
         refuse_worker_jobs();
@@ -191,6 +203,7 @@ void Standby::on_called()
         ready_look_ = kLookAfter;
         tell_ready_once();
     }
+    tell_of_contexts(0);
     start_on_demand();
     start_successor();
     maybe_go_to_sleep();

@@ -22,6 +22,10 @@
 
 namespace ftm::engine {
 
+// Why a successor is wanted; message want_successor. The host shows this engine's end at full level.
+inline constexpr std::int64_t kIsStuck = 1;
+inline constexpr std::int64_t kQuit = 2;
+
 class Standby {
 public:
     Standby(Core& core, std::vector<std::unique_ptr<Context>>& contexts);
@@ -48,6 +52,8 @@ private:
     void start_on_demand();
     void start_successor();
     void manage(const sched::ProcessManager::Step& step);
+    void start_contexts(int count);
+    void tell_of_contexts(int wanted);
     void maybe_go_to_sleep();
     [[nodiscard]] sched::PoolLoad load() const;
     void schedule_deadlines(std::int64_t at_us);
@@ -107,6 +113,9 @@ private:
     bool stopping_ = false;
     bool asleep_ = false;  // of an ondemand pool, has left its listeners and told the host so
     sched::ProcessManager manager_;
+    int asked_for_ = 0;               // with process.max: contexts the master has not answered about
+    std::int64_t ask_again_us_ = 0;   // not before
+    int told_contexts_ = 0;           // what the master knows
     std::vector<bool> crash_seen_;
     std::vector<sched::RequestDeadlines> deadlines_;  // per context
     UniqueFd trace_pipe_[2];

@@ -16,9 +16,6 @@
 namespace ftm::engine {
 namespace {
 
-// Why a successor is wanted: the host shows this engine's end at full level.
-constexpr std::int64_t kStuck = 1;
-
 }  // namespace
 
 void Standby::schedule_deadlines(std::int64_t at_us)
@@ -72,7 +69,7 @@ void Standby::end_overdue(Context& context, const sched::RunningRequest& request
             ::shutdown(session.fd.get(), SHUT_RDWR);
         }
     });
-    core_.host.send(Message::Kind::want_successor, {kStuck});
+    core_.host.send(Message::Kind::want_successor, {kIsStuck});
 }
 
 bool Standby::is_stuck(Context& context) const

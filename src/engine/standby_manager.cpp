@@ -2,6 +2,8 @@
 // contexts nor connections left goes away altogether (RULES 24).
 #include "engine/standby.hpp"
 
+#include <unistd.h>
+
 #include <algorithm>
 
 #include "engine/clock.hpp"
@@ -51,6 +53,7 @@ void Standby::maintain()
         return;
     }
     core_.idle_of(false).forget_leaving(); // the wish of a second ago, if nobody was idle then
+    tell_of_contexts(0);
     manage(manager_.every_second(load()));
     maybe_go_to_sleep();
 }
@@ -59,7 +62,8 @@ void Standby::maintain()
 void Standby::start_on_demand()
 {
     Idle& idle = core_.idle_of(false);
-    if (!manager_.grows_and_shrinks() || wounded_ || idle.queued() == 0 || !idle.every_context_is_busy()) {
+    if (!manager_.grows_and_shrinks() || wounded_ || idle.queued() == 0 || !idle.every_context_is_busy() ||
+        asked_for_ != 0 || now_us() < ask_again_us_) {
         return;
     }
     const auto starting = std::count_if(contexts_.begin(), contexts_.end(), [](const auto& context) {
@@ -94,16 +98,10 @@ void Standby::manage(const sched::ProcessManager::Step& step)
     if (step.max_reached) {
         core_.board.counters().max_children_reached.fetch_add(1);
     }
-    int started = 0;
-    for (const auto& context : contexts_) {
-        if (started < step.start && !context->is_worker() && !context->alive()) {
-            if (!context->start()) {
-                observe::log(observe::Level::error, "[pool %s] context %u cannot be started: no thread", pool,
-                             context->number());
-                break;
-            }
-            ++started;
-        }
+    if (!core_.settings.pool->asks_for_contexts || core_.draining.load()) {
+        start_contexts(step.start);
+    } else if (step.start > 0 && asked_for_ == 0) {
+        tell_of_contexts(step.start);
     }
     for (const sched::ProcessManager::Note& note : step.notes) {
         observe::log(note.warning ? observe::Level::warning : observe::Level::debug, "[pool %s] %s", pool,
@@ -111,6 +109,31 @@ void Standby::manage(const sched::ProcessManager::Step& step)
     }
     if (step.retire) {
         core_.wake(core_.idle_of(false).let_one_leave());
+    }
+}
+
+void Standby::start_contexts(int count)
+{
+    for (const auto& context : contexts_) {
+        if (count > 0 && !context->is_worker() && !context->alive()) {
+            if (!context->start()) {
+                observe::log(observe::Level::error, "[pool %s] context %u cannot be started: no thread",
+                             core_.settings.pool->name.c_str(), context->number());
+                break;
+            }
+            --count;
+        }
+    }
+}
+
+// With process.max the master keeps count.
+void Standby::tell_of_contexts(int wanted)
+{
+    const int now = static_cast<int>(core_.live_contexts.load());
+    if (core_.settings.pool->asks_for_contexts && asked_for_ == 0 && (wanted != 0 || now != told_contexts_)) {
+        told_contexts_ = now;
+        asked_for_ = wanted;
+        core_.host.send(Message::Kind::want_contexts, {::getpid(), now, wanted});
     }
 }
 

@@ -24,6 +24,7 @@ struct EngineProcess {
     bool expected_to_exit = false;            // its exit needs no replacement
     bool accepts = true;                      // until it says that it has left the listeners
     bool stuck = false;                       // a context of it does not end its request; it will end by SIGTERM
+    bool quits = false;                       // somebody sent it SIGQUIT: its end is to be seen in the log
     bool hands_over = false;                  // its successor has been told to take over
     pid_t successor = -1;                     // which; -1: another host's, or none
     std::optional<Clock::time_point> deadline;  // when a wounded or draining engine is ended

@@ -17,7 +17,7 @@ namespace ftm::host {
 
 using State = EngineProcess::State;
 
-void Host::start_engine(observe::RestartReason reason)
+void Host::start_engine(observe::RestartReason reason, bool quietly)
 {
     reason_ = reason; // also of the next one, should this one never become ready
     auto [ours, theirs] = Channel::make();
@@ -53,16 +53,16 @@ void Host::start_engine(observe::RestartReason reason)
     engine.out_read = std::move(out_read);
     engine.err_read = std::move(err_read);
     engines_.push_back(std::move(engine));
-    report_started(engines_.back(), false);
+    report_started(engines_.back(), quietly);
 }
 
-void Host::report_started(const EngineProcess& engine, bool again)
+void Host::report_started(const EngineProcess& engine, bool quietly)
 {
     std::vector<int> fds;
     if (engine.out_read.valid()) {
         fds = {engine.out_read.get(), engine.err_read.get()};
     }
-    master_.send(Message::Kind::engine_started, {engine.pid, again ? 1 : 0}, {}, fds);
+    master_.send(Message::Kind::engine_started, {engine.pid, quietly ? 1 : 0}, {}, fds);
 }
 
 void Host::become_engine(observe::RestartReason reason, Channel to_host, UniqueFd out, UniqueFd err)
@@ -99,7 +99,8 @@ void Host::on_engine_message(EngineProcess& engine, Message& message)
     if (message.kind == Message::Kind::engine_ready) {
         on_ready(engine);
     } else if (message.kind == Message::Kind::want_successor) {
-        engine.stuck = engine.stuck || message.args[0] != 0;
+        engine.stuck = engine.stuck || message.args[0] == 1;
+        engine.quits = engine.quits || message.args[0] == 2;
         if (!draining_ && engine.state == State::ready && !engine.expected_to_exit) {
             replace(engine, engine.stuck ? observe::RestartReason::timeout : observe::RestartReason::reload);
         }
@@ -109,6 +110,8 @@ void Host::on_engine_message(EngineProcess& engine, Message& message)
     } else if (message.kind == Message::Kind::left_listeners) {
         engine.accepts = false;
         report_left();
+    } else if (message.kind == Message::Kind::want_contexts) {
+        master_.send(Message::Kind::want_contexts, message.args);
     } else if (message.kind == Message::Kind::slow_trace) {
         master_.send(Message::Kind::slow_trace, {engine.pid}, message.text);
     } else if (message.kind == Message::Kind::engine_idle && engine.state == State::ready && !draining_) {
@@ -143,11 +146,13 @@ void Host::report_ready(pid_t engine)
 
 void Host::on_ready(EngineProcess& engine)
 {
-    if (engine.state != State::starting) { // it accepts before it says so: its first request may have crashed it by now
+    if (engine.state == State::wounded) { // it accepts before it says so: its first request may have crashed it by now
         return;
     }
-    engine.state = State::ready;
-    engine.deadline.reset();
+    if (engine.state == State::starting) { // else it is being drained, but connections may come to it on their way
+        engine.state = State::ready;
+        engine.deadline.reset();
+    }
     report_ready(engine.pid);
     for (const UniqueFd& predecessor : pending_take_over_) {
         engine.channel.send(Message::Kind::take_over, {}, {}, {predecessor.get()});
@@ -186,7 +191,7 @@ void Host::on_exit(EngineProcess& engine, int status)
 {
     const auto lifetime = std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - engine.started);
     board_.release_pid(engine.pid);
-    const bool expected = draining_ || (engine.expected_to_exit && !engine.stuck);
+    const bool expected = draining_ || (engine.expected_to_exit && !engine.stuck && !engine.quits);
     master_.send(Message::Kind::engine_exited, {engine.pid, status, lifetime.count(), expected ? 1 : 0});
     const bool never_ready = engine.state == State::starting;
     const auto why = engine.stuck ? observe::RestartReason::timeout : observe::RestartReason::crash;

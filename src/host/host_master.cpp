@@ -43,7 +43,7 @@ void Host::on_master_message(Message& message)
                 } else {
                     pending_take_over_.push_back(std::move(message.fds[0]));
                     if (is_ondemand() && !is_serving() && !draining_) {
-                        start_engine(observe::RestartReason::none);
+                        start_engine(observe::RestartReason::none, true);
                     }
                 }
             }
@@ -81,6 +81,11 @@ void Host::on_master_message(Message& message)
                 for (const EngineProcess& engine : engines_) {
                     report_started(engine, true);
                 }
+            }
+            break;
+        case Message::Kind::may_start:
+            if (EngineProcess* const engine = find(static_cast<pid_t>(message.args[0])); engine != nullptr) {
+                engine->channel.send(Message::Kind::may_start, message.args);
             }
             break;
         case Message::Kind::claim:

@@ -38,8 +38,8 @@ public:
 private:
     bool start_php();
     void read_page_headers();
-    void start_engine(observe::RestartReason reason);
-    void report_started(const EngineProcess& engine, bool again);
+    void start_engine(observe::RestartReason reason, bool quietly = false);
+    void report_started(const EngineProcess& engine, bool quietly);  // told again, or as php-fpm starts on demand
     [[noreturn]] void become_engine(observe::RestartReason reason, Channel to_host, UniqueFd out, UniqueFd err);
     void on_signal();
     void reap();

@@ -14,12 +14,22 @@ namespace ftm::master {
 using observe::Level;
 using observe::log;
 
+namespace {
+
+// fpm_signal_names: realtime signals have none.
+std::string signal_name(int signal)
+{
+    const char* const name = signal == SIGIO ? "IO" : ::sigabbrev_np(signal);
+    return name != nullptr && signal != SIGSTKFLT ? std::string("SIG") + name : std::string();
+}
+
+}  // namespace
+
 std::string describe_exit(int status)
 {
     if (WIFSIGNALED(status)) {
         const int signal = WTERMSIG(status);
-        const char* name = ::sigabbrev_np(signal);
-        return "exited on signal " + std::to_string(signal) + " (SIG" + (name != nullptr ? name : "?") +
+        return "exited on signal " + std::to_string(signal) + " (" + signal_name(signal) +
                (WCOREDUMP(status) ? " - core dumped)" : ")");
     }
     return "exited with code " + std::to_string(WEXITSTATUS(status));

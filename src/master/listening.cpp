@@ -70,7 +70,10 @@ void ListeningSockets::import_inherited()
             BoundSocket socket;
             socket.key = pair.substr(0, equals);
             const int fd = std::atoi(pair.c_str() + equals + 1);
-            if (::fcntl(fd, F_SETFD, FD_CLOEXEC) != 0) {
+            int listens = 0; // a number that means something else here must not be taken for it, and closed
+            socklen_t size = sizeof listens;
+            if (::getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) != 0 || listens == 0 ||
+                ::fcntl(fd, F_SETFD, FD_CLOEXEC) != 0) {
                 continue;
             }
             socket.fd.reset(fd);

@@ -2,8 +2,11 @@
 #include "master/master_process.hpp"
 
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
@@ -32,6 +35,20 @@ namespace {
 // stuck (Host::limit_wounded).
 constexpr unsigned kMostEngines = 6;
 
+// A pm.max_children beyond all reason ends the start, in php-fpm's words (fpm_shm_alloc()): the scoreboard's own memory is
+// taken page by page.
+bool has_memory_for(const config::Pool& pool)
+{
+    const std::size_t bytes = static_cast<std::size_t>(std::max(pool.pm_max_children, 1)) * sizeof(observe::Slot);
+    void* const memory = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_ANONYMOUS | MAP_SHARED, -1, 0);
+    if (memory == MAP_FAILED) {
+        observe::log_syserror("unable to allocate %zu bytes in shared memory: %s", bytes, std::strerror(errno));
+        return false;
+    }
+    ::munmap(memory, bytes);
+    return true;
+}
+
 }  // namespace
 
 bool Master::initialize()
@@ -54,13 +71,14 @@ bool Master::initialize()
         }
     }
     fewer_contexts_ = share_out(start_.config);
+    limit_ = ProcessLimit(global.process_max, fewer_contexts_);
     sockets_.import_inherited();
     for (const config::Pool& config : start_.config.pools) {
         Pool pool;
         pool.config = &config;
         pool.name = config.name;
         pool.listener = sockets_.open(config);
-        if (pool.listener < 0) {
+        if (pool.listener < 0 || !has_memory_for(config)) {
             return false;
         }
         const unsigned contexts = static_cast<unsigned>(std::max(config.pm_max_children, 1)) + (config.worker_script ? 1 : 0);
@@ -129,8 +147,7 @@ int Master::run()
     }
     log(Level::notice, "fpm is running, pid %d", ::getpid());
     if (fewer_contexts_) {
-        log(Level::warning, "The maximum number of processes has been reached. Please review your configuration and "
-                            "consider raising 'process.max'");
+        warn_of_limit();
     }
     if (start_.inherited.hosts.empty()) {
         hold_output_until_ = Clock::now() + kHoldOutput;

@@ -48,6 +48,7 @@ void Master::on_host_message(Pool& pool, HostProcess& host, Message& message)
             }
             EngineRecord record;
             record.started = Clock::now();
+            record.contexts = pool.config != nullptr && !pool.config->asks_for_contexts ? pool.config->pm_max_children : 1;
             if (message.fds.size() == 2) {
                 record.output.out = std::move(message.fds[0]);
                 record.output.err = std::move(message.fds[1]);
@@ -56,9 +57,8 @@ void Master::on_host_message(Pool& pool, HostProcess& host, Message& message)
                 }
             }
             const auto pid = static_cast<pid_t>(message.args[0]);
-            const bool again = message.args[1] != 0;
-            const bool on_demand = host.asked && host.engines.empty();
-            const Level level = host.state == State::serving && !again && !on_demand ? Level::notice : Level::debug;
+            const bool quiet = message.args[1] != 0 || (host.asked && host.engines.empty()) || emergency_due_;
+            const Level level = host.state == State::serving && !quiet ? Level::notice : Level::debug;
             host.engines[pid] = std::move(record);
             log(level, "[pool %s] child %d started", pool.name.c_str(), pid);
             break;
@@ -85,6 +85,9 @@ void Master::on_host_message(Pool& pool, HostProcess& host, Message& message)
                 std::chrono::duration_cast<std::chrono::seconds>(Clock::now().time_since_epoch()));
             break;
         }
+        case Message::Kind::want_contexts:
+            on_want_contexts(host, message);
+            break;
         case Message::Kind::slow_trace:
             if (pool.config != nullptr && pool.config->slowlog) {
                 on_log(pool); // "executing too slow" comes first

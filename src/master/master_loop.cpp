@@ -102,12 +102,13 @@ void Master::loop_once()
         pool.hosts.remove_if([](const HostProcess& host) { return !host.alive; });
     }
     on_time();
-    if (std::exchange(emergency_due_, false) && phase_ == Phase::running) {
+    if (emergency_due_ && phase_ == Phase::running) {
         log(Level::warning, "failed processes threshold (%d in %d sec) is reached, initiating reload",
             start_.config.global.emergency_restart_threshold,
             static_cast<int>(start_.config.global.emergency_restart_interval.count()));
-        reload();
+        reload(); // what starts meanwhile does so unseen: php-fpm starts nothing any more
     }
+    emergency_due_ = false;
 }
 
 // RULES 24: level-triggered, and only while nobody else would accept.

@@ -1,5 +1,6 @@
 // The master process as one object: what it owns, and what it does on which event. Its code is in master.cpp (start),
-// master_loop.cpp, master_hosts.cpp, master_output.cpp and master_signals.cpp. One thread.
+// master_loop.cpp, master_hosts.cpp, master_contexts.cpp,
+// master_output.cpp and master_signals.cpp. One thread.
 #pragma once
 
 #include <chrono>
@@ -13,6 +14,7 @@
 #include "master/master.hpp"
 #include "master/pid_file.hpp"
 #include "master/pool.hpp"
+#include "master/process_limit.hpp"
 #include "observe/log.hpp"
 
 namespace ftm::master {
@@ -64,6 +66,9 @@ private:
 
     void start_host(Pool& pool);
     [[noreturn]] void become_host(Pool& pool, Channel to_master);
+    void on_want_contexts(HostProcess& host, const Message& message);
+    [[nodiscard]] int running_contexts() const;
+    static void warn_of_limit();
     void on_generation_ready(Pool& pool, HostProcess& fresh);
     void on_generation_failed(Pool& pool, HostProcess& failed, const std::string& why);
     void on_php_started(Pool& pool);
@@ -105,6 +110,7 @@ private:
     EmergencyRestart emergency_;
     bool emergency_due_ = false;
     bool fewer_contexts_ = false;  // because of process.max
+    ProcessLimit limit_{0, false};
 };
 
 }  // namespace ftm::master

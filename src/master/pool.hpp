@@ -31,6 +31,7 @@ struct OutputPipes {
 
 struct EngineRecord {
     Clock::time_point started;
+    int contexts = 0;  // as it says, or as configured for static pools
     OutputPipes output;
 };
 

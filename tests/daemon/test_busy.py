@@ -2,11 +2,13 @@
 
 import os
 import re
+import signal
 import time
 
 from ftm import fcgi, proc
 from ftm.case import DaemonTest, Pool, ftm_only, root_only, sanitized, sanitizer_threads
 from ftm.load import ECHO, KeptFlood, Load, echo_request
+from ftm.server import free_port
 
 HOLD = '<?php touch($_GET["f"] . getmypid() . uniqid("", true)); for ($i = 0; $i < 3000 && !file_exists($_GET["go"]); $i++) { usleep(5000); clearstatcache(); } echo "released";'
 
@@ -205,6 +207,31 @@ class Full(Busy):
         for connection in [*held]:
             self.assertBody(connection.read_response(), 'released')
             self.assertBody(connection.request(fcgi.script_params(self.hello), keep=True), 'hello')
+
+    @ftm_only('php-fpm has no queue of its own')
+    def test_who_comes_when_the_queue_is_full_waits_in_the_backlog(self):
+        """Who comes together counts one by one, not when all have been accepted: nobody gets 503."""
+        self.server.stop()
+        self.server = self.serve([Pool(children=self.CHILDREN, settings={'request_queue_limit': '5', 'pm.status_path': '/status',
+                                                                         'pm.status_listen': '127.0.0.1:%d' % free_port()})])
+        self.setUp_paths()
+        held = self.occupy()
+        hello = self.server.script('hello.php', '<?php echo "hello";')
+        engine, = self.server.workers()
+        os.kill(engine, signal.SIGSTOP)                              # so that it finds all of them at once
+        waiting = self.idle(fcgi.whole_request(fcgi.script_params(hello)), 60)
+        os.kill(engine, signal.SIGCONT)
+        host, _, port = dict(self.server.pool().settings)['pm.status_listen'].partition(':')
+
+        def queue():
+            text = fcgi.request((host, int(port)), fcgi.script_params('/none', SCRIPT_NAME='/status')).text
+            return int(re.search(r'(?m)^listen queue: +(\d+)$', text).group(1))
+        self.poll(lambda: queue() == 60, 10, lambda: f'{queue()} wait')
+        self.release()
+        for connection in waiting:
+            self.assertBody(connection.read_response(), 'hello')
+        for connection in held:
+            self.assertBody(connection.read_response(), 'released')
 
     @ftm_only('503 is the queue limit of php-ftm')
     def test_queue_limit_answers_503(self):

@@ -2,17 +2,15 @@
 
 import os
 import re
-import shutil
 import signal
-import subprocess
-import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 from ftm import fcgi, proc
 from ftm.case import DaemonTest, Pool, ftm_only, is_ftm, needs_module, sanitized, time_limit
 from ftm.load import ECHO, Load, echo_request
-from ftm.server import PROJECT, SUPPORT
+from ftm.preload import folder, preload
+from ftm.server import PROJECT
 
 with open(os.path.join(PROJECT, 'src/base/channel.hpp')) as header:
     MESSAGES = re.findall(r'^ {8}(\w+)', re.search(r'enum class Kind[^{]*{(.*?)};', header.read(), re.S).group(1), re.M)
@@ -156,23 +154,11 @@ class Crash(DaemonTest):
         self.assertEqual(load.result.failed, 0, str(load.result))
         self.assertEqual(server.workers('other'), others)
 
-    def late(self, kind, milliseconds):
-        """Environment in which servers send that kind of message late, and the file that tells so."""
-        compiler = shutil.which('cc') or shutil.which('gcc')
-        if compiler is None or sanitized():
-            self.skipTest('no C compiler, or a sanitizer that wants to be loaded first')
-        directory = tempfile.mkdtemp()
-        self.addCleanup(shutil.rmtree, directory)
-        os.chmod(directory, 0o777)
-        library, mark = os.path.join(directory, 'late.so'), os.path.join(directory, 'mark')
-        subprocess.run([compiler, '-shared', '-fPIC', '-o', library, os.path.join(SUPPORT, 'late-message.c'), '-ldl'], check=True)
-        os.chmod(library, 0o755)
-        return {'LD_PRELOAD': library, 'LATE_KIND': str(kind), 'LATE_MS': str(milliseconds), 'LATE_MARK': mark}, mark
-
     @ftm_only('php-fpm has no engines')
     def test_engine_that_crashes_before_it_has_said_that_it_is_ready(self):
         """It accepts a moment earlier; the host hears of the crash first, and must not believe the later message."""
-        env, mark = self.late(MESSAGES.index('engine_ready'), 30)
+        mark = os.path.join(folder(self), 'mark')
+        env = preload(self, 'late-message', LATE_KIND=MESSAGES.index('engine_ready'), LATE_MS=30, LATE_MARK=mark)
         server = self.serve([Pool(children=4)], modules=['ffi'], ini=self.INI, env=env)
         self.crash = server.script('crash.php', CRASH)
         self.hello = server.script('hello.php', '<?php echo "hello";')

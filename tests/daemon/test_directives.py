@@ -7,6 +7,7 @@ import socket
 import stat
 import struct
 import tempfile
+import time
 
 from ftm import fcgi
 from ftm.case import DaemonTest, Pool, ftm_only, root_only
@@ -285,6 +286,29 @@ class EmergencyRestart(DaemonTest):
         self.assertNotIn('threshold', server.log_text()[mark:])
 
 
+class RlimitFiles(DaemonTest):
+    def test_each_request_may_open_as_many(self):
+        """Beside each other, and beside idle connections."""
+        server = self.serve([Pool(children=3, settings={'rlimit_files': 60})])
+        script = server.script('open.php', '<?php $files = []; while (count($files) < 40 && ($f = @fopen("/dev/null", "r"))) { $files[] = $f; } touch($_GET["f"]);'
+                               'while (!file_exists($_GET["go"])) { usleep(10000); clearstatcache(); } echo count($files);')
+        go = os.path.join(server.tmp, 'go')
+        connections = []
+        for number in range(3):
+            flag = os.path.join(server.tmp, f'flag{number}')
+            connections.append(server.connect())
+            self.addCleanup(connections[-1].close)
+            connections[-1].send_request(fcgi.script_params(script, QUERY_STRING=f'f={flag}&go={go}'))
+            self.poll(lambda: os.path.exists(flag))
+        with open(go, 'w'):
+            pass
+        self.assertEqual([connection.read_response().text for connection in connections], ['40'] * 3)
+
+    def test_a_small_one_serves(self):
+        server = self.serve([Pool(children=1, settings={'rlimit_files': 15})])
+        self.assertEqual(server.run('echo "served";').text, 'served')
+
+
 class ProcessMax(DaemonTest):
     def test_later_pools_get_what_is_left(self):
         server = self.serve([Pool(name, children=3, settings={'pm.status_path': '/status'}) for name in ('one', 'two')],
@@ -293,6 +317,56 @@ class ProcessMax(DaemonTest):
                                             r"Please review your configuration and consider raising 'process\.max'\n")
         for name, total in (('one', 3), ('two', 1)):
             self.assertRegex(server.ping(name, '/status').text, rf'(?m)^total processes: +{total}$')
+
+    def total(self, server, name):
+        return int(re.search(r'(?m)^total processes: +(\d+)$', server.ping(name, '/status').text).group(1))
+
+    @ftm_only('the status page of php-fpm waits for a child')
+    def test_pools_compete_for_what_is_left_at_the_moment(self):
+        settings = {'pm': 'dynamic', 'pm.start_servers': 1, 'pm.min_spare_servers': 1, 'pm.max_spare_servers': 1, 'pm.status_path': '/status'}
+        server = self.serve([Pool(name, children=5, settings=settings) for name in ('one', 'two')], settings={'process.max': '5'})
+        hold = server.script('hold.php', '<?php touch($_GET["f"]); while (file_exists($_GET["f"])) { usleep(10000); clearstatcache(); } echo "held";')
+
+        def begin(pool, number):
+            flag = os.path.join(server.tmp, f'{pool}{number}')
+            connection = server.connect(pool, timeout=60)
+            self.addCleanup(connection.close)
+            connection.send_request(fcgi.script_params(hold, QUERY_STRING='f=' + flag))
+            return connection, flag
+
+        def end(held):
+            for connection, flag in held:
+                self.poll(lambda: os.path.exists(flag), 10)
+                os.unlink(flag)
+                self.assertBody(connection.read_response(), 'held')
+
+        self.assertNotIn('maximum number', server.log_text())
+        for busy, other in (('one', 'two'), ('two', 'one')):
+            since = server.mark()
+            held = [begin(busy, number) for number in range(5)]
+            server.wait_for(r"WARNING: The maximum number of processes has been reached\. Please review your configuration and consider raising 'process\.max'$", 15, since)
+            self.poll(lambda: sum(os.path.exists(flag) for _, flag in held) == 4, 15, 'all but the one of the other pool')
+            self.assertEqual(self.total(server, busy) + self.total(server, other), 5)
+            self.assertBody(server.run('echo "served";', pool=other), 'served')
+            end(held)
+            self.poll(lambda: self.total(server, busy) == 1, 20, 'idle ones have left')
+
+    def test_ondemand_pools_compete_too(self):
+        settings = {'pm': 'ondemand', 'pm.process_idle_timeout': '1s', 'pm.status_path': '/status'}
+        server = self.serve([Pool(name, children=5, settings=settings) for name in ('one', 'two')], settings={'process.max': '3'})
+        slow = server.script('slow.php', '<?php sleep(1); echo "slow";')
+        for name in ('one', 'two'):
+            since = server.mark()
+            connections = []
+            for _ in range(5):
+                connections.append(server.connect(name, timeout=60))
+                connections[-1].send_request(fcgi.script_params(slow))
+                time.sleep(0.05)                                     # php-fpm starts one child for connections that come together
+            server.wait_for('WARNING: The maximum number of processes has been reached', 10, since)
+            for connection in connections:
+                self.assertBody(connection.read_response(), 'slow')
+                connection.close()
+            self.poll(lambda: not server.workers(name), 20)
 
     def test_enough_is_not_mentioned(self):
         server = self.serve([Pool(name, children=3) for name in ('one', 'two')], settings={'process.max': '6'})

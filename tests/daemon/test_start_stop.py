@@ -351,6 +351,12 @@ class ConfigTest(unittest.TestCase):
 
 
 class Daemonize(DaemonTest):
+    def test_more_children_than_memory_could_ever_hold(self):
+        with self.assertRaises(StartError) as caught:
+            Server([Pool(children=1400000000)]).start()
+        self.assertEqual(caught.exception.code, 78)
+        self.assertRegex(caught.exception.output, r'ERROR: unable to allocate \d+ bytes in shared memory: Cannot allocate memory: Cannot allocate memory \(12\)')
+
     def test_daemon(self):
         server = self.serve(daemonize=True)
         self.assertEqual(server.process.wait(10), 0, 'the parent ends with 0 once the master is up')
@@ -381,6 +387,27 @@ class Daemonize(DaemonTest):
                 with self.subTest(ini=ini, daemonize=daemonize), self.assertRaises(StartError) as caught:
                     Server(ini=ini, modules=['opcache'], daemonize=daemonize).start(timeout=10)
                 self.assertIn(caught.exception.code, (70, 254), caught.exception.output)
+
+    def test_caller_has_closed_descriptors(self):
+        """As some supervisors do. What is opened in their place must not be taken for them."""
+        for closed in ('<&-', '>&-', '2>&-', '<&- >&-', '<&- >&- 2>&-'):
+            for daemonize in (True, False):
+                with self.subTest(closed, daemonize=daemonize):
+                    server = self.serve(daemonize=daemonize, force_stderr=False, wrapper=['sh', '-c', f'exec "$@" {closed}', 'sh'])
+                    self.assertBody(server.run('echo shell_exec("echo from a program; echo error >&2");'), 'from a program\n')
+                    since = server.mark()
+                    server.kill(signal.SIGUSR2)
+                    server.wait_for('ready to handle connections', 15, since)
+                    self.assertBody(server.run('echo "again";'), 'again')
+                    server.stop()
+
+    @ftm_only('php-fpm believes every number')
+    def test_inherited_number_that_is_no_listening_socket(self):
+        for value in ('/somewhere.sock=99', '=3', '/somewhere.sock=4', 'nonsense', '/somewhere.sock=0'):
+            with self.subTest(value):
+                server = self.serve(env={'FPM_SOCKETS': value})
+                self.assertBody(server.run('echo "served";'), 'served')
+                server.stop()
 
     def test_daemon_keeps_no_descriptor_of_its_caller(self):
         server = self.serve(daemonize=True)
