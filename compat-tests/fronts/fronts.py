@@ -183,6 +183,7 @@ DocumentRoot {self.docroot}
         local = self.local
         pages = f'ProxyPass /ping {local}/ping\nProxyPass /status {local}/status\n' if not self.unix else ''
         reuse = ' enablereuse=on max=8' if self.setup.keeps else ''
+        reuse += ' flushpackets=on' if self.setup.variant == 'flush' else ''
         if self.setup.variant == 'match':
             if self.unix:
                 return f'ProxyPassMatch "^/(.*\\.php(/.*)?)$" "unix:{self.address}|fcgi://localhost{self.docroot}/"{reuse}\n'
@@ -228,6 +229,7 @@ class Lighttpd(WebServer):
         hints = self.setup.variant == 'hints'
         return f"""server.modules = ( "mod_access", {'"mod_setenv", ' if hints else ''}"mod_fastcgi" )
 {'setenv.add-environment = ( "FTM_EARLY_HINTS" => "1" )' if hints else ''}
+{'server.stream-response-body = 1' if hints else ''}
 {'server.feature-flags = ( "server.h2proto" => "enable", "server.h2c" => "enable" )' if hints else ''}
 server.document-root = "{self.docroot}"
 server.bind = "127.0.0.1"
@@ -253,8 +255,10 @@ class HAProxy(WebServer):
     def conf(self):
         keep = 'option keep-conn' if self.setup.keeps else 'no option keep-conn'
         server = f'unix@{self.address}' if self.unix else self.target
+        # One thread: each has its own connections.
         return f"""global
   log stderr format raw local0 warning
+  nbthread 1
 defaults
   mode http
   timeout connect 5s
@@ -271,6 +275,8 @@ fcgi-app php
   docroot {self.docroot}
   path-info ^(/.+\\.php)(/.*)?$
   {keep}
+  {'option get-values' if self.setup.variant == 'mpxs' else ''}
+  {'option mpxs-conns' if self.setup.variant == 'mpxs' else ''}
 """
 
     def command(self, path):

@@ -12,7 +12,7 @@ namespace ftm {
 namespace {
 
 constexpr std::uint16_t kVersion = 1;
-constexpr std::size_t kMaxFds = 8;
+constexpr std::size_t kMaxFds = 32;
 constexpr std::size_t kMaxText = 64 << 10;
 
 struct WireHeader {

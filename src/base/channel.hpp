@@ -22,7 +22,7 @@ struct Message {
         engine_exited,    // args: pid, wait status, lifetime in µs, 1 = expected
         want_generation,  // opcache asked for a restart
         want_successor,   // engine → host: replace me; args: 1 = a context is stuck, which ends with SIGTERM; 2 = SIGQUIT
-        connection,       // hand-over of one connection; fds: socket[, payload memfd][, body]; text: payload
+        connection,       // hand-over of one connection; fds: socket[, bodies][, payload memfd]; text: payload
         give_up,          // to a wounded engine: its time is over, die as the fault wanted
         failed,           // text: why nothing can be started
         // master → host → engine

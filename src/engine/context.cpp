@@ -95,6 +95,7 @@ void Context::run()
         tid_ = ::gettid();
         if (!core_.body_policy_known) { // before any context accepts, and for all of them
             core_.body_policy = php::body_policy_of_context();
+            core_.sessions.set_spool_directory(core_.body_policy.spool_directory.c_str());
             core_.body_policy_known = true;
         }
     }

@@ -83,7 +83,7 @@ void Context::yield_if_due()
 
 bool Context::is_pointless(const Job& job)
 {
-    return job.session->aborted.load() || job.session->output.gone(); // the client did not wait for it (RULES 11)
+    return job.open->aborted.load() || job.session->output.gone(); // the client did not wait for it (RULES 11)
 }
 
 Job* Context::drop(Job* job)

@@ -6,12 +6,22 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <cstring>
 
 #include "base/check.hpp"
+#include "observe/log.hpp"
 #include "observe/pool_status.hpp"
 
 namespace ftm::engine {
+
+namespace {
+
+// Of one connection: more wait in it unparsed.
+constexpr unsigned kMaxOpenRequests = 128;
+
+}  // namespace
 
 void Platform::wake(unsigned context) noexcept
 {
@@ -46,7 +56,8 @@ Core::Core(Settings s, std::vector<Listener> l, Channel h, observe::Scoreboard& 
       host(std::move(h)),
       board(b),
       crash_pipe(crash),
-      sessions(fcgi::Limits{}, fcgi::ValuesReply{.max_conns = 65535, .max_reqs = settings.contexts, .mpxs_conns = false}),
+      sessions(fcgi::Limits{.max_requests = kMaxOpenRequests},
+               fcgi::ValuesReply{.max_conns = 65535, .max_reqs = std::min(settings.contexts, kMaxOpenRequests), .mpxs_conns = true}),
       platform(settings.contexts + settings.spare_workers),
       idle(platform, settings.contexts, settings.waiters),
       classic(platform, settings.contexts, 0),
@@ -115,6 +126,14 @@ void Core::report_slow(std::string_view backtrace) noexcept
 {
     board.counters().slow_requests.fetch_add(1, std::memory_order_relaxed);
     host.send(Message::Kind::slow_trace, {::getpid()}, std::string(backtrace));
+}
+
+void Core::log_disk_error(int error) noexcept
+{
+    if (!disk_error_logged.exchange(true)) {
+        observe::log(observe::Level::warning, "[pool %s] unsent output cannot be stored in %s: %s. Scripts wait for slow clients",
+                     settings.pool->name.c_str(), body_policy.spool_directory.c_str(), std::strerror(error));
+    }
 }
 
 void Core::watch_writes(Session& session)

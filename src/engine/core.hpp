@@ -143,9 +143,12 @@ public:
     void thread_ended() noexcept;
     // The backtrace of a slow request, for the slowlog. Any thread.
     void report_slow(std::string_view backtrace) noexcept;
+    // Unsent output cannot be stored, so scripts wait for their clients: said once. Any thread.
+    void log_disk_error(int error) noexcept;
     // The standby thread shall wait for EPOLLOUT on this session. Any thread.
     void watch_writes(Session& session);
 
+    std::atomic<bool> disk_error_logged{false};
     std::atomic<bool> quit_requested{false};   // SIGQUIT arrived: ask the host for a successor
 
     // standby thread's ends

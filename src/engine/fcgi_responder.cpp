@@ -26,6 +26,7 @@ void FcgiResponder::begin(Job& job, observe::Slot* slot, const php::ResolvedScri
 {
     job_ = &job;
     session_ = job.session;
+    open_.store(job.open, std::memory_order_relaxed);
     slot_ = slot;
     used_ = 0;
     record_size_ = 0;
@@ -42,7 +43,9 @@ void FcgiResponder::begin(Job& job, observe::Slot* slot, const php::ResolvedScri
 
 bool FcgiResponder::gone() const noexcept
 {
-    return session_->output.gone() || session_->aborted.load(std::memory_order_relaxed);
+    const OpenRequest& open = *abandoned_request();
+    return session_->output.gone() || open.aborted.load(std::memory_order_relaxed) ||
+           open.cut.load(std::memory_order_relaxed);
 }
 
 void FcgiResponder::open_record(fcgi::RecordType type) noexcept
@@ -65,16 +68,20 @@ bool FcgiResponder::deliver(std::span<const iovec> parts) noexcept
 {
     sent_ = true;
     net::Output& output = session_->output;
-    net::SendResult result = output.send(session_->fd.get(), parts, holder_);
+    const std::uint16_t lane = job_->request.id;
+    const net::SendResult result = output.send(session_->fd.get(), parts, holder_, lane);
     if (result == net::SendResult::passed) {
         core_.watch_writes(*session_);
     }
     if (result == net::SendResult::passed || result == net::SendResult::queued) {
         // Unsent output a request may leave behind before its script waits for the client.
-        const std::size_t limit = core_.settings.output_spool_limit;
-        if (!finished_ && (output.full() || output.pending_bytes() > limit)) {
-            const std::size_t rest = std::min(limit / 2, output.full() ? net::Output::kMemory : limit);
-            while (!output.wait_below(rest, kWaitMs)) {
+        std::size_t limit = core_.settings.output_spool_limit;
+        if (const int error = output.disk_error(); error != 0) {
+            limit = std::min(limit, net::Output::kMemory);
+            core_.log_disk_error(error);
+        }
+        if (!finished_ && output.pending_bytes() > limit && output.queued_in(lane) > limit) {
+            while (!output.wait_below(limit / 2, kWaitMs, lane)) {
                 if (gone() || watch_.shall_end()) {
                     return false;
                 }
@@ -199,7 +206,11 @@ void FcgiResponder::finish(bool script_goes_on) noexcept
     finished_ = true;
     const iovec part{buffer_.get(), used_};
     used_ = 0;
-    if (!session_->output.gone()) {
+    const OpenRequest& open = *abandoned_request();
+    if (open.aborted.load(std::memory_order_relaxed)) {
+        session_->output.discard(job_->request.id); // nobody waits for what has not left yet
+    }
+    if (!session_->output.gone() && !open.cut.load(std::memory_order_relaxed)) {
         deliver({&part, 1});
     }
     if (script_goes_on) {
@@ -217,11 +228,11 @@ Job* FcgiResponder::release_session() noexcept
     }
     watch_.release();
     Session& session = *std::exchange(session_, nullptr);
-    return reader_.request_ended(session, keep_);
+    return reader_.request_ended(session, *abandoned_request(), keep_);
 }
 
 // The request's time is over: what has not been sent is lost and END_REQUEST does not come, as when php-fpm kills the
-// child.
+// child. On a connection that others share it comes (RULES 17).
 void FcgiResponder::cut() noexcept
 {
     if (finished_) {
@@ -231,6 +242,15 @@ void FcgiResponder::cut() noexcept
     record_open_ = false;
     record_size_ = 0;
     finished_ = true;
+    if (session_->shared.load(std::memory_order_relaxed)) {
+        session_->output.discard(job_->request.id);
+        const auto end = fcgi::end_request_record(job_->request.id, 0, fcgi::ProtocolStatus::request_complete);
+        const iovec part{const_cast<char*>(end.data()), end.size()};
+        if (!abandoned_request()->cut.load()) {
+            deliver({&part, 1});
+        }
+        return;
+    }
     keep_ = false;
     session_->output.set_gone();
     ::shutdown(session_->fd.get(), SHUT_RDWR);

@@ -2,6 +2,7 @@
 // write as the last of them. One per context; the context's thread only.
 #pragma once
 
+#include <atomic>
 #include <memory>
 
 #include "engine/core.hpp"
@@ -38,6 +39,8 @@ public:
     // For the standby thread, once this context has crashed and is parked.
     [[nodiscard]] bool anything_sent() const noexcept { return sent_; }
     [[nodiscard]] Session* abandoned_session() const noexcept { return session_; }
+    // This too while the connection cannot be given back (RequestWatch::cut).
+    [[nodiscard]] OpenRequest* abandoned_request() const noexcept { return open_.load(std::memory_order_relaxed); }
     // After finish(): hands the connection back to its reader, once. Returns its next job if that is already here.
     Job* release_session() noexcept;
 
@@ -68,6 +71,7 @@ private:
     bool keep_ = false;
     Job* job_ = nullptr;
     Session* session_ = nullptr;
+    std::atomic<OpenRequest*> open_{nullptr};  // the standby thread may look
     observe::Slot* slot_ = nullptr;
     const php::ResolvedScript* script_ = nullptr;
     ThreadCpu cpu_before_;                // with %C in access.format

@@ -14,17 +14,26 @@ namespace {
 
 constexpr std::size_t kInline = 32u << 10;  // larger payloads travel in a memfd
 
-enum RequestState : std::uint32_t { kNoRequest, kReceiving, kWhole };
+constexpr std::size_t kMostBodies = 24;        // whose files travel along
+
+enum RequestState : std::uint32_t { kReceiving, kWhole };
 
 struct Fixed {
     std::uint32_t version;
     std::uint32_t listener;
-    std::uint32_t request_state;
-    std::uint16_t request_id;
-    std::uint8_t role;
-    std::uint8_t keep_conn;
     std::uint32_t machine_size;
     std::uint32_t pending_size;
+    std::uint32_t requests;
+    std::uint32_t reserved;
+};
+constexpr std::uint32_t kVersion = 3;  // another one: another word in master/reload_state.cpp too
+
+// Each with its parameters and what of its body is in memory behind it.
+struct FixedRequest {
+    std::uint32_t state;
+    std::uint16_t id;
+    std::uint8_t role;
+    std::uint8_t keep_conn;
     std::uint32_t params_size;
     std::uint32_t body_size;     // bytes of the body in this payload
     std::uint64_t spool_stored;  // of a spooled body, whose descriptor comes along
@@ -33,7 +42,6 @@ struct Fixed {
     std::int32_t body_error;     // errno of a body that could not be stored
     std::int32_t reserved;
 };
-constexpr std::uint32_t kVersion = 2;  // another one: another word in master/reload_state.cpp too
 
 std::string encode_params(const request::ParamTable& params)
 {
@@ -72,44 +80,122 @@ std::string read_all(int fd)
     return n == st.st_size ? bytes : std::string();
 }
 
-}  // namespace
-
-bool send_session(const Channel& successor, Session& session, const Job* whole)
+void append_request(std::string& payload, std::vector<int>& fds, const request::Request& r, RequestState state)
 {
-    const Job* job = whole != nullptr ? whole : session.building.get();
-    const std::string machine = session.machine.save();
-    const std::string params = job != nullptr ? encode_params(job->request.params) : std::string();
-    Fixed fixed{};
-    fixed.version = kVersion;
-    fixed.listener = session.listener;
-    fixed.request_state = whole != nullptr ? kWhole : job != nullptr ? kReceiving : kNoRequest;
-    fixed.machine_size = static_cast<std::uint32_t>(machine.size());
-    fixed.pending_size = static_cast<std::uint32_t>(session.pending.size());
+    const std::string params = encode_params(r.params);
+    FixedRequest fixed{};
+    fixed.state = state;
+    fixed.id = r.id;
+    fixed.role = r.role;
+    fixed.keep_conn = r.keep_conn ? 1 : 0;
     fixed.params_size = static_cast<std::uint32_t>(params.size());
-    std::vector<int> fds{session.fd.get()};
-    std::string payload;
-    if (job != nullptr) {
-        const request::Request& r = job->request;
-        fixed.request_id = r.id;
-        fixed.role = r.role;
-        fixed.keep_conn = r.keep_conn ? 1 : 0;
-        fixed.body_received = r.body.size();
-        fixed.body_error = r.body.error();
-        fixed.accepted_ns = r.accepted.time_since_epoch().count();
-        if (r.body.spooled()) {
-            fixed.spool_stored = r.body.stored();
-            fds.push_back(r.body.spool_fd());
-        } else {
-            fixed.body_size = static_cast<std::uint32_t>(r.body.memory().size());
-        }
+    fixed.body_received = r.body.size();
+    fixed.body_error = r.body.error();
+    fixed.accepted_ns = r.accepted.time_since_epoch().count();
+    if (r.body.spooled()) {
+        fixed.spool_stored = r.body.stored();
+        fds.push_back(r.body.spool_fd());
+    } else {
+        fixed.body_size = static_cast<std::uint32_t>(r.body.memory().size());
     }
     payload.append(reinterpret_cast<const char*>(&fixed), sizeof fixed);
-    payload += machine;
-    payload += session.pending;
     payload += params;
-    if (job != nullptr && !job->request.body.spooled()) {
-        payload += job->request.body.memory();
+    if (!r.body.spooled()) {
+        payload += r.body.memory();
     }
+}
+
+// What of a payload has not been read yet.
+class Rest {
+public:
+    explicit Rest(std::string_view bytes) : bytes_(bytes) {}
+
+    bool part(std::size_t size, std::string_view& out)
+    {
+        if (size > bytes_.size()) {
+            return false;
+        }
+        out = bytes_.substr(0, size);
+        bytes_.remove_prefix(size);
+        return true;
+    }
+    template <class Struct>
+    bool read(Struct& out)
+    {
+        std::string_view bytes;
+        if (!part(sizeof out, bytes)) {
+            return false;
+        }
+        std::memcpy(&out, bytes.data(), sizeof out);
+        return true;
+    }
+    [[nodiscard]] bool empty() const { return bytes_.empty(); }
+
+private:
+    std::string_view bytes_;
+};
+
+// The next request of a payload into a job; `spools`: the descriptors of those that are left.
+bool read_request(Rest& rest, std::span<UniqueFd>& spools, Job& job, bool& whole)
+{
+    FixedRequest fixed{};
+    std::string_view params;
+    std::string_view body;
+    if (!rest.read(fixed) || fixed.state > kWhole || !rest.part(fixed.params_size, params) ||
+        !rest.part(fixed.body_size, body)) {
+        return false;
+    }
+    whole = fixed.state == kWhole;
+    request::Request& r = job.request;
+    r.id = fixed.id;
+    r.role = fixed.role;
+    r.keep_conn = fixed.keep_conn != 0;
+    r.accepted = std::chrono::steady_clock::time_point(std::chrono::steady_clock::duration(fixed.accepted_ns));
+    if (!fcgi::decode_params(params, [&](auto name, auto value) { r.params.set(name, value); })) {
+        return false;
+    }
+    if (fixed.spool_stored != 0) {
+        if (spools.empty()) {
+            return false;
+        }
+        r.body.adopt(std::move(spools.front()), fixed.spool_stored, fixed.body_received);
+        spools = spools.subspan(1);
+    } else {
+        r.body.append(body);
+    }
+    if (fixed.body_error != 0) {
+        r.body.fail(fixed.body_error);
+    }
+    return true;
+}
+
+}  // namespace
+
+bool send_session(const Channel& successor, Session& session, std::span<Job* const> whole)
+{
+    const std::string machine = session.machine.save();
+    std::string requests;
+    std::vector<int> fds{session.fd.get()};
+    Fixed fixed{};
+    for (const Job* job : whole) {
+        append_request(requests, fds, job->request, kWhole);
+        ++fixed.requests;
+    }
+    session.requests.for_each([&](const OpenRequest& request) {
+        if (request.building != nullptr) {
+            append_request(requests, fds, request.building->request, kReceiving);
+            ++fixed.requests;
+        }
+    });
+    if (fds.size() > kMostBodies) {
+        return false;
+    }
+    fixed.version = kVersion;
+    fixed.listener = session.listener;
+    fixed.machine_size = static_cast<std::uint32_t>(machine.size());
+    fixed.pending_size = static_cast<std::uint32_t>(session.pending.size());
+    const std::string payload =
+        std::string(reinterpret_cast<const char*>(&fixed), sizeof fixed) + machine + session.pending + requests;
     if (payload.size() <= kInline) {
         return successor.send(Message::Kind::connection, {0}, payload, fds);
     }
@@ -121,7 +207,7 @@ bool send_session(const Channel& successor, Session& session, const Job* whole)
     return successor.send(Message::Kind::connection, {1}, {}, fds);
 }
 
-bool receive_session(Message& message, Session& session, std::unique_ptr<Job>& whole)
+bool receive_session(Message& message, Session& session, std::vector<std::unique_ptr<Job>>& whole)
 {
     const bool in_memfd = message.args[0] != 0;
     if (message.fds.size() < (in_memfd ? 2u : 1u)) {
@@ -130,60 +216,44 @@ bool receive_session(Message& message, Session& session, std::unique_ptr<Job>& w
     if (in_memfd) {
         message.text = read_all(message.fds.back().get());
     }
-    const std::string& payload = message.text;
+    std::span<UniqueFd> spools(message.fds.data() + 1, message.fds.size() - (in_memfd ? 2u : 1u));
+    Rest rest(message.text);
     Fixed fixed{};
-    if (payload.size() < sizeof fixed) {
+    std::string_view machine;
+    std::string_view pending;
+    if (!rest.read(fixed) || fixed.version != kVersion || !rest.part(fixed.machine_size, machine) ||
+        !rest.part(fixed.pending_size, pending) || !fcgi::ConnectionMachine::restore(machine, session.machine) ||
+        session.machine.open_requests() != fixed.requests) {
         return false;
     }
-    std::memcpy(&fixed, payload.data(), sizeof fixed);
-    std::string_view rest = std::string_view(payload).substr(sizeof fixed);
-    const std::uint64_t expected =
-        std::uint64_t{fixed.machine_size} + fixed.pending_size + fixed.params_size + fixed.body_size;
-    const bool has_spool = message.fds.size() > (in_memfd ? 2u : 1u);
-    if (fixed.version != kVersion || rest.size() != expected || fixed.request_state > kWhole ||
-        (fixed.spool_stored != 0 && !has_spool)) {
+    std::vector<std::unique_ptr<Job>> jobs;
+    for (std::uint32_t i = 0; i < fixed.requests; ++i) {
+        auto job = std::make_unique<Job>();
+        bool is_whole = false;
+        if (!read_request(rest, spools, *job, is_whole) || !session.machine.is_open(job->request.id) ||
+            session.requests.find(job->request.id) != nullptr) {
+            return false;
+        }
+        OpenRequest& open = session.requests.add(job->request.id);
+        if (is_whole) {
+            job->open = &open;
+            jobs.push_back(std::move(job));
+        } else {
+            open.building = std::move(job);
+        }
+    }
+    if (!rest.empty()) {
         return false;
     }
-    const auto part = [&](std::size_t size) {
-        const std::string_view view = rest.substr(0, size);
-        rest.remove_prefix(size);
-        return view;
-    };
-    if (!fcgi::ConnectionMachine::restore(part(fixed.machine_size), session.machine)) {
-        return false;
-    }
-    session.pending.assign(part(fixed.pending_size));
+    session.pending.assign(pending);
     session.fd = std::move(message.fds[0]);
     session.listener = fixed.listener;
-    if (fixed.request_state == kNoRequest) {
-        return true;
+    session.in_flight.store(static_cast<unsigned>(jobs.size()));
+    for (const auto& job : jobs) {
+        job->session = &session;
+        job->generation = session.read_right.generation();
     }
-    auto job = std::make_unique<Job>();
-    request::Request& r = job->request;
-    r.id = fixed.request_id;
-    r.role = fixed.role;
-    r.keep_conn = fixed.keep_conn != 0;
-    r.accepted = std::chrono::steady_clock::time_point(std::chrono::steady_clock::duration(fixed.accepted_ns));
-    if (!fcgi::decode_params(part(fixed.params_size), [&](auto name, auto value) { r.params.set(name, value); })) {
-        return false;
-    }
-    if (fixed.spool_stored != 0) {
-        r.body.adopt(std::move(message.fds[1]), fixed.spool_stored, fixed.body_received);
-    } else {
-        r.body.append(part(fixed.body_size));
-    }
-    if (fixed.body_error != 0) {
-        r.body.fail(fixed.body_error);
-    }
-    if (fixed.request_state == kReceiving) {
-        session.building = std::move(job);
-        return true;
-    }
-    job->session = &session;
-    job->generation = session.read_right.generation();
-    session.open_id.store(r.id);
-    session.busy.store(true);
-    whole = std::move(job);
+    whole = std::move(jobs);
     return true;
 }
 

@@ -6,27 +6,12 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
-#include "engine/body_storage.hpp"
-#include "fcgi/params.hpp"
 #include "fcgi/writer.hpp"
 
 namespace ftm::engine {
 namespace {
 
 constexpr unsigned kStandbyTurn = 16;  // buffers
-
-const char* role_name(fcgi::Role role) noexcept
-{
-    switch (role) {
-        case fcgi::Role::authorizer:
-            return "AUTHORIZER";
-        case fcgi::Role::filter:
-            return "FILTER";
-        case fcgi::Role::responder:
-            break;
-    }
-    return "RESPONDER";
-}
 
 }  // namespace
 
@@ -51,7 +36,7 @@ bool Reader::ensure_registered(Session& session)
 bool Reader::give_back(Session& session, std::uint32_t flags, bool drained)
 {
     if (!ensure_registered(session)) { // no memory, or max_user_watches
-        if (session.busy.load() && !session.ended.load()) {
+        if (session.in_flight.load() != 0) {
             return true; // as without KEEP_CONN: whoever ends its request has both rights, and closes
         }
         session.close_wanted.store(true);
@@ -70,15 +55,25 @@ bool Reader::give_back(Session& session, std::uint32_t flags, bool drained)
     return true;
 }
 
-// The open request has been answered: its slot in the machine is free again.
+// Requests that have been answered: their places in the machine are free again.
 bool Reader::let_machine_go_on(Session& session)
 {
-    if (!session.ended.exchange(false)) {
-        return false;
-    }
-    session.machine.request_ended(session.open_id.load());
-    session.busy.store(false);
-    return true;
+    bool any = false;
+    session.requests.for_each([&](OpenRequest& request) {
+        if (request.ended.load()) {
+            session.machine.request_ended(request.id);
+            session.requests.remove(request);
+            any = true;
+        }
+    });
+    return any;
+}
+
+bool Reader::any_has_ended(Session& session) const
+{
+    bool any = false;
+    session.requests.for_each([&](const OpenRequest& request) { any = any || request.ended.load(); });
+    return any;
 }
 
 // The standby thread does not run what it reads: while that waits in the queue, the set shows a client that leaves.
@@ -89,8 +84,8 @@ bool Reader::stays_unregistered(const Session& session) const
 
 Job* Reader::closed(Session& session, Job* whole)
 {
-    if (session.busy.load() && !session.ended.load()) {
-        session.output.set_gone(); // its script is not to write on: as an abort
+    if (session.in_flight.load() != 0) {
+        session.output.set_gone(); // its scripts are not to write on: as an abort
     }
     close(session);
     return whole;
@@ -101,7 +96,7 @@ Job* Reader::read(Session& session, std::uint32_t flags)
     Job* whole = nullptr;
     unsigned full_buffers = 0;
     for (bool first = true;; first = false) {
-        if (session.close_wanted.load() && !(session.busy.load() && !session.ended.load())) {
+        if (session.close_wanted.load() && session.in_flight.load() == 0) {
             return closed(session, whole);
         }
         if (!first) {
@@ -113,9 +108,9 @@ Job* Reader::read(Session& session, std::uint32_t flags)
             }
         }
         if (session.pending.size() >= kMaxPending) {
-            // Back-pressure: the rest stays in the socket until the open request has ended.
+            // Back-pressure: the rest stays in the socket until an open request has ended.
             session.has_pending.store(true);
-            if (!session.ended.load() && give_back(session, 0, true)) {
+            if (!any_has_ended(session) && give_back(session, 0, true)) {
                 return whole;
             }
             continue;
@@ -134,6 +129,10 @@ Job* Reader::read(Session& session, std::uint32_t flags)
             if (drained && (flags & (EPOLLRDHUP | EPOLLHUP)) == 0 && give_back(session, flags, true)) {
                 return whole;
             }
+            // What is left is other requests': this one is not to wait for them.
+            if (whole != nullptr && !drained && give_back(session, flags, false)) {
+                return whole;
+            }
             // A client that sends faster than it is read must not hold the standby thread: its turn comes again.
             if (holder_ == net::Output::kStandby && ++full_buffers >= kStandbyTurn && give_back(session, flags, false)) {
                 return whole;
@@ -150,7 +149,7 @@ Job* Reader::read(Session& session, std::uint32_t flags)
             continue;
         }
         note_end_of_file(session);
-        if ((!session.busy.load() || session.ended.load()) && whole == nullptr) {
+        if (session.in_flight.load() == 0) {
             if (let_machine_go_on(session)) {
                 continue;
             }
@@ -192,57 +191,43 @@ Reader::After Reader::consume(Session& session, std::string_view input, Job*& wh
         return After::go_on;
     }
     fcgi::ConnectionMachine& machine = session.machine;
+    machine.hold_new(core_.draining.load(std::memory_order_relaxed));
     for (;;) {
         const fcgi::Step step = machine.step(input);
         input.remove_prefix(step.consumed);
+        OpenRequest* const request = session.requests.find(step.request_id);
         switch (step.kind) {
             case fcgi::StepKind::need_more:
                 return After::go_on;
             case fcgi::StepKind::request_begin:
-                session.building.reset(new_job());
-                session.building->request.id = step.request_id;
-                session.building->request.role = static_cast<std::uint8_t>(step.role);
-                session.building->request.keep_conn = step.keep_conn;
-                session.building->request.accepted = std::chrono::steady_clock::now();
-                session.building->request.params.set("FCGI_ROLE", role_name(step.role));
-                session.aborted.store(false);
+                begin_request(session, step);
                 break;
-            case fcgi::StepKind::params_end: {
-                request::ParamTable& params = session.building->request.params;
-                const std::string_view block = machine.params(step.request_id);
-                params.reserve(block.size());
-                if (!fcgi::decode_params(block, [&](auto name, auto value) { params.set(name, value); })) {
+            case fcgi::StepKind::params_end:
+                if (!params_are_whole(session, *request)) {
                     return After::close;
                 }
-                session.building->request.body.set_limits(body_limits(core_.body_policy, params));
                 break;
-            }
             case fcgi::StepKind::stdin_data:
-                session.building->request.body.append(step.data);
+                request->building->request.body.append(step.data);
                 break;
             case fcgi::StepKind::stdin_end:
-                if (whole_request(session, whole) == After::close) {
+                if (whole_request(session, *request, whole) == After::close) {
                     return After::close;
                 }
                 break;
             case fcgi::StepKind::abort:
-                if (session.building != nullptr) {
-                    session.building.reset();
-                    end_without_running(session, step.request_id);
-                } else {
-                    session.aborted.store(true);
-                }
+                aborted(session, *request);
                 break;
             case fcgi::StepKind::reply:
-                send(session, step.data);
-                if (step.close_after || session.output.pending_bytes() > kMaxPending) {
+                send(session, step.request_id, step.data);
+                if (step.close_after || session.output.queued_replies() > kMaxPending) {
                     return After::close;
                 }
                 break;
             case fcgi::StepKind::blocked:
                 session.pending.assign(input);
                 session.has_pending.store(true);
-                if (!session.ended.load()) { // else its context has looked too early: go on here
+                if (!any_has_ended(session)) { // else its context has looked too early: go on here
                     return After::go_on;
                 }
                 let_machine_go_on(session);
@@ -255,19 +240,18 @@ Reader::After Reader::consume(Session& session, std::string_view input, Job*& wh
     }
 }
 
-void Reader::send(Session& session, std::string_view bytes)
+void Reader::send_end(Session& session, std::uint16_t id)
 {
-    const iovec part{const_cast<char*>(bytes.data()), bytes.size()};
-    if (session.output.send(session.fd.get(), {&part, 1}, holder_) == net::SendResult::passed) {
-        core_.watch_writes(session);
-    }
+    const auto end = fcgi::end_request_record(id, 0, fcgi::ProtocolStatus::request_complete);
+    send(session, id, {end.data(), end.size()});
 }
 
-void Reader::end_without_running(Session& session, std::uint16_t id)
+void Reader::send(Session& session, std::uint16_t id, std::string_view bytes)
 {
-    session.machine.request_ended(id);
-    const auto end = fcgi::end_request_record(id, 0, fcgi::ProtocolStatus::request_complete);
-    send(session, {end.data(), end.size()});
+    const iovec part{const_cast<char*>(bytes.data()), bytes.size()};
+    if (session.output.reply(session.fd.get(), {&part, 1}, holder_, id) == net::SendResult::passed) {
+        core_.watch_writes(session);
+    }
 }
 
 }  // namespace ftm::engine

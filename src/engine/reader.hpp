@@ -6,6 +6,7 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -23,9 +24,9 @@ public:
     void set_slot(observe::Slot* slot) noexcept { slot_ = slot; }
     // A job that the caller must run or queue, or nullptr.
     Job* on_event(const Event& event);
-    // The caller has sent END_REQUEST of the session's job: keeps or closes the connection, or hands it over, and
-    // returns the next job if its bytes are already here.
-    Job* request_ended(Session& session, bool keep);
+    // The caller has sent END_REQUEST of one of the session's jobs: keeps the connection, or closes it or hands it over if
+    // no other runs, and returns the next job if its bytes are already here.
+    Job* request_ended(Session& session, OpenRequest& request, bool keep);
     // Ends the job without running it.
     void refuse(Job* job, int status, std::string_view reason);
     // The same where nobody waits for the answer any more.
@@ -33,12 +34,15 @@ public:
     // A short error page and END_REQUEST for a request that runs elsewhere or nowhere.
     void send_error(Session& session, std::uint16_t id, int status, std::string_view reason);
 
+    // END_REQUEST for a request that will send nothing more.
+    void send_end(Session& session, std::uint16_t id);
+
     // By the owner of the read right, which this gives back, or keeps with a job whose connection is not in the set.
     Job* read(Session& session, std::uint32_t flags);
     // A connection from another engine (RULES 21); its read right is the caller's.
-    void adopted(Session& session, Job* whole);
-    // A job from the queue, with its connection. False: it cannot leave now.
-    bool hand_over_queued(Job* job);
+    void adopted(Session& session, std::vector<std::unique_ptr<Job>> whole);
+    // Jobs from the queue, all of one connection, with it. False: they cannot leave now.
+    bool hand_over_queued(std::span<Job* const> jobs);
     // While draining, by the owner of the read right of a connection nobody is answering: it goes to the successor, or
     // ends unless it has begun to send a request.
     Job* leave(Session& session, bool to_successor);
@@ -50,9 +54,9 @@ public:
     Job* new_job();
     void recycle(Job* job);
 
-    // By the owner of the read right: gives the connection to the successor, with `whole` if a request of it has not
-    // been started yet (the caller keeps and recycles the job). False: it cannot leave now, nothing has changed.
-    bool hand_over(Session& session, Job* whole = nullptr);
+    // By the owner of the read right: gives the connection to the successor, with the requests of it that have not been
+    // started yet (the caller keeps and recycles the jobs). False: it cannot leave now, nothing has changed.
+    bool hand_over(Session& session, std::span<Job* const> whole = {});
     // By the owner of the read right.
     void close(Session& session);
     // By anybody else who knows the connection's generation.
@@ -67,10 +71,15 @@ private:
     Session* open(int fd, std::uint32_t listener);
     After consume(Session& session, std::string_view input, Job*& whole);
     After consume_pending(Session& session, Job*& whole);
-    After whole_request(Session& session, Job*& whole);
-    bool forget(Session& session);
+    After whole_request(Session& session, OpenRequest& request, Job*& whole);
+    void begin_request(Session& session, const fcgi::Step& step);
+    bool params_are_whole(Session& session, OpenRequest& request);
+    void aborted(Session& session, OpenRequest& request);
+    bool forget(Session& session, OpenRequest& request);
+    After replied(Session& session, bool keep);
     void route(Job& job);
     bool let_machine_go_on(Session& session);
+    [[nodiscard]] bool any_has_ended(Session& session) const;
     [[nodiscard]] bool stays_unregistered(const Session& session) const;
     Job* closed(Session& session, Job* whole);
     void leave_sets(Session& session);
@@ -79,8 +88,7 @@ private:
     [[nodiscard]] bool being_sent_elsewhere(const Session& session) const;
     bool ensure_registered(Session& session);
     bool give_back(Session& session, std::uint32_t flags, bool drained);
-    void send(Session& session, std::string_view bytes);
-    void end_without_running(Session& session, std::uint16_t id);
+    void send(Session& session, std::uint16_t id, std::string_view bytes);
     [[nodiscard]] bool allowed(int fd, std::uint32_t listener) const;
 
     static constexpr std::size_t kMaxPending = std::size_t{64} << 10;  // bytes read ahead, or unsent (RULES 9)

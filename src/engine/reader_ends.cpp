@@ -11,13 +11,13 @@
 #include "fcgi/writer.hpp"
 
 namespace ftm::engine {
-Job* Reader::request_ended(Session& session, bool keep)
+Job* Reader::request_ended(Session& session, OpenRequest& request, bool keep)
 {
     const std::uint32_t generation = session.read_right.generation();
     for (;;) {
         Registration seen = Registration::none;
         if (session.registration.compare_exchange_strong(seen, Registration::closed)) {
-            session.busy.store(false);
+            session.in_flight.store(0);
             close(session); // never was in the ready set: both rights are ours
             return nullptr;
         }
@@ -26,13 +26,14 @@ Job* Reader::request_ended(Session& session, bool keep)
         }
         // the standby thread's sweep is adding it, or finds that it meant another: a few instructions
     }
-    // From `ended` on a reader may close the session, and its place may be another connection's: what is to be said is
+    // From here on a reader may close the session, and its place may be another connection's: what is to be said is
     // said before, and later only the generation tells.
     if (!keep) {
         session.close_wanted.store(true);
     }
-    session.ended.store(true);
-    if (!keep || session.output.gone() || (session.eof.load() && !session.has_pending.load())) {
+    request.ended.store(true);
+    const bool last = session.in_flight.fetch_sub(1) == 1;
+    if (last && (session.close_wanted.load() || session.output.gone() || (session.eof.load() && !session.has_pending.load()))) {
         close_if_idle(session, generation);
         return nullptr;
     }
@@ -43,11 +44,8 @@ Job* Reader::request_ended(Session& session, bool keep)
     if (session.read_right.take(generation) != net::ReadRight::Take::taken) {
         return nullptr; // its reader looks again
     }
-    if (leaving) {
-        let_machine_go_on(session);
-        if (hand_over(session)) {
-            return nullptr;
-        }
+    if (leaving && hand_over(session)) {
+        return nullptr;
     }
     return read(session, 0);
 }
@@ -61,47 +59,50 @@ void Reader::send_error(Session& session, std::uint16_t id, int status, std::str
     fcgi::append_stream(bytes, fcgi::RecordType::std_out, id, text);
     const auto end = fcgi::end_request_record(id, 0, fcgi::ProtocolStatus::request_complete);
     bytes.append(end.data(), end.size());
-    send(session, bytes);
+    send(session, id, bytes);
 }
 
 void Reader::refuse(Job* job, int status, std::string_view reason)
 {
     while (job != nullptr) { // what a client has sent behind it is refused too
         Session& session = *job->session;
+        OpenRequest& request = *job->open;
         const bool keep = job->request.keep_conn;
         log_refused(core_, session, *job, status);
         send_error(session, job->request.id, status, reason);
         recycle(job);
-        job = request_ended(session, keep);
+        job = request_ended(session, request, keep);
     }
 }
 
 void Reader::drop(Job* job)
 {
     Session& session = *job->session;
+    OpenRequest& request = *job->open;
     const bool keep = job->request.keep_conn;
     if (!session.output.gone()) {
-        const auto end = fcgi::end_request_record(job->request.id, 0, fcgi::ProtocolStatus::request_complete);
-        send(session, {end.data(), end.size()});
+        send_end(session, job->request.id);
     }
     recycle(job);
-    queue(request_ended(session, keep));
+    queue(request_ended(session, request, keep));
 }
 
-void Reader::adopted(Session& session, Job* whole)
+void Reader::adopted(Session& session, std::vector<std::unique_ptr<Job>> whole)
 {
     session.asked = true;
-    if (session.building != nullptr) { // its process' limits did not come along
-        request::Request& r = session.building->request;
-        r.body.set_limits(body_limits(core_.body_policy, r.params));
-    }
-    if (whole != nullptr) {
-        route(*whole);
-    }
+    session.requests.for_each([&](OpenRequest& request) {
+        if (request.building != nullptr) { // its process' limits did not come along
+            request::Request& r = request.building->request;
+            r.body.set_limits(body_limits(core_.body_policy, r.params));
+        }
+    });
     ensure_registered(session);
-    // The job only after the right is given back: from then on its context may end the connection at any time.
+    // The jobs only after the right is given back: from then on their contexts may end the connection at any time.
     Job* more = read(session, 0);
-    queue(whole);
+    for (std::unique_ptr<Job>& job : whole) {
+        route(*job);
+        queue(job.release());
+    }
     queue(more);
 }
 
@@ -114,7 +115,7 @@ Job* Reader::leave(Session& session, bool to_successor)
     int unread = 0;
     ::ioctl(session.fd.get(), FIONREAD, &unread);
     // A connection that was opened a moment ago is here because its request is on the way (php-fpm's child reads it).
-    const bool receiving = !session.asked || !session.machine.idle() || session.building != nullptr || !session.pending.empty() || unread > 0;
+    const bool receiving = !session.asked || !session.machine.idle() || session.requests.any_building() || !session.pending.empty() || unread > 0;
     if (!to_successor && !receiving && !session.output.pending()) {
         close(session);
         return nullptr;
@@ -139,8 +140,7 @@ bool Reader::being_sent_elsewhere(const Session& session) const
 // right is given back, and whoever ends that closes.
 bool Reader::must_stay_open(Session& session) const
 {
-    const bool running = session.busy.load() && !session.ended.load();
-    return running || (session.output.pending() && !session.output.gone()) || being_sent_elsewhere(session);
+    return session.in_flight.load() != 0 || (session.output.pending() && !session.output.gone()) || being_sent_elsewhere(session);
 }
 
 void Reader::close(Session& session)
@@ -172,16 +172,17 @@ void Reader::leave_sets(Session& session)
     }
 }
 
-bool Reader::hand_over(Session& session, Job* whole)
+bool Reader::hand_over(Session& session, std::span<Job* const> whole)
 {
-    const bool ends = session.eof.load() && whole == nullptr; // with a request it may still wait for the answer
+    const bool ends = session.eof.load() && whole.empty(); // with a request it may still wait for the answer
     if (session.output.pending() || session.output.gone() || ends || being_sent_elsewhere(session)) {
         return false;
     }
     // Whoever comes here has looked before it took the right: meanwhile a reader may have given out the next request.
-    if (whole == nullptr && session.busy.load()) {
+    if (session.in_flight.load() != whole.size()) {
         return false;
     }
+    let_machine_go_on(session);
     const std::lock_guard lock(core_.hand_over_mutex);
     if (!core_.successor.valid() || !send_session(core_.successor, session, whole)) {
         return false;
@@ -192,17 +193,19 @@ bool Reader::hand_over(Session& session, Job* whole)
     return true;
 }
 
-bool Reader::hand_over_queued(Job* job)
+bool Reader::hand_over_queued(std::span<Job* const> jobs)
 {
-    Session& session = *job->session;
+    Session& session = *jobs.front()->session;
     Registration expected = Registration::none;
     const bool owned = session.registration.compare_exchange_strong(expected, Registration::closed) ||
-                       session.read_right.take(job->generation) == net::ReadRight::Take::taken;
+                       session.read_right.take(jobs.front()->generation) == net::ReadRight::Take::taken;
     if (!owned) {
         return false;
     }
-    if (hand_over(session, job)) {
-        recycle(job);
+    if (hand_over(session, jobs)) {
+        for (Job* job : jobs) {
+            recycle(job);
+        }
         return true;
     }
     if (session.registration.load() != Registration::closed) {

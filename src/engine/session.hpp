@@ -1,4 +1,4 @@
-// One FastCGI connection inside an engine, and the request it is receiving. Sessions are recycled, never freed, so a
+// One FastCGI connection inside an engine, and its requests. Sessions are recycled, never freed, so a
 // stale epoll event meets a generation that does not match (RULES 1).
 // Threads: fields are grouped by who may touch them.
 #pragma once
@@ -9,6 +9,7 @@
 #include <string>
 
 #include "base/unique_fd.hpp"
+#include "engine/open_requests.hpp"
 #include "fcgi/connection_machine.hpp"
 #include "net/output.hpp"
 #include "net/read_right.hpp"
@@ -22,6 +23,7 @@ struct Session;
 struct Job {
     request::Request request;
     Session* session = nullptr;
+    OpenRequest* open = nullptr;  // its place in the session
     std::uint32_t generation = 0;
     bool for_worker = false;
 };
@@ -42,14 +44,12 @@ struct Session {
     net::ReadRight read_right;
     net::Output output;
     std::atomic<Registration> registration{Registration::closed};
-    std::atomic<bool> busy{false};            // a request of it is queued or running
-    std::atomic<bool> ended{false};           // END_REQUEST is sent; the reader may let the machine go on
-    std::atomic<bool> has_pending{false};     // bytes in `pending` wait for that
-    std::atomic<bool> aborted{false};         // the peer gave up the open request
+    std::atomic<unsigned> in_flight{0};       // requests of it that are queued or running
+    std::atomic<bool> shared{false};          // there were several at once: its front multiplexes
+    std::atomic<bool> has_pending{false};     // bytes in `pending` wait until one of them has ended
     std::atomic<bool> close_wanted{false};    // whoever holds the read right closes, once it may
     std::atomic<bool> eof{false};             // the peer has shut down its sending side
     std::atomic<bool> watched{false};         // known to the standby thread's EPOLLOUT instance
-    std::atomic<std::uint16_t> open_id{0};    // id of the request that is queued or running
 
     // holder of the read right
     UniqueFd fd;
@@ -57,7 +57,7 @@ struct Session {
     bool asked = false;              // has sent something; one that has not yet may be about to
     fcgi::ConnectionMachine machine;
     std::string pending;             // bytes behind a blocked BEGIN (RULES 9)
-    std::unique_ptr<Job> building;   // the request whose records are arriving
+    OpenRequests requests;
 };
 
 }  // namespace ftm::engine

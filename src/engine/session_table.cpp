@@ -33,11 +33,10 @@ Session* SessionTable::acquire()
         }
     }
     open_.fetch_add(1);
-    session->output.open();
-    session->busy.store(false);
-    session->ended.store(false);
+    session->output.open(spool_directory_.load());
+    session->in_flight.store(0);
+    session->shared.store(false, std::memory_order_relaxed);
     session->has_pending.store(false);
-    session->aborted.store(false);
     session->close_wanted.store(false);
     session->watched.store(false);
     session->eof.store(false);
@@ -49,7 +48,7 @@ void SessionTable::release(Session& session)
 {
     session.machine.reset();
     session.pending.clear();
-    session.building.reset();
+    session.requests.clear();
     session.read_right.retire();
     {
         const std::lock_guard lock(mutex_);

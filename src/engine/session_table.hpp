@@ -17,6 +17,8 @@ public:
     SessionTable(const fcgi::Limits& limits, const fcgi::ValuesReply& values) : limits_(limits), values_(values) {}
     ~SessionTable();
 
+    // Where unsent output goes; lives as long as the table. Before the first connection.
+    void set_spool_directory(const char* directory) noexcept { spool_directory_.store(directory); }
     // A closed session, its read right owned by the caller; nullptr when the table is full.
     Session* acquire();
     // By the owner of both rights, after closing.
@@ -37,6 +39,7 @@ private:
     const fcgi::Limits limits_;
     const fcgi::ValuesReply values_;
     std::array<std::atomic<Chunk*>, kChunks> chunks_{};
+    std::atomic<const char*> spool_directory_{"/tmp"};
     std::atomic<std::uint32_t> created_{0};
     std::atomic<std::uint32_t> open_{0};
     std::mutex mutex_;

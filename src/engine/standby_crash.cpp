@@ -60,22 +60,26 @@ void Standby::care_for_crashed(Context& context)
     }
 }
 
-// The crashed request's client: 500 if nothing was sent yet, else a closed connection.
+// The crashed request's client: 500 if nothing was sent yet, else a closed connection, unless others share it.
 void Standby::answer_for(Context& context)
 {
     Session* session = context.responder().abandoned_session();
     if (session == nullptr) {
         return;
     }
+    OpenRequest& request = *context.responder().abandoned_request();
+    const bool shared = session->in_flight.load() > 1;
     const std::uint32_t holder = context.number() + 1;
     if (session->output.holder() == holder) { // in the middle of a burst
         session->output.set_gone();
         session->output.seize();
         session->output.drain(session->fd.get()); // nothing is left to send: only lets go of the right
     } else if (!context.responder().anything_sent()) {
-        reader_.send_error(*session, session->open_id.load(), 500, "Internal Server Error");
+        reader_.send_error(*session, request.id, 500, "Internal Server Error");
+    } else if (shared) {
+        reader_.send_end(*session, request.id); // a connection that ends would say more, but neighbours need it
     }
-    reader_.request_ended(*session, false);
+    reader_.request_ended(*session, request, shared);
 }
 
 }  // namespace ftm::engine

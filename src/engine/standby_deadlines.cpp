@@ -65,8 +65,16 @@ void Standby::end_overdue(Context& context, const sched::RunningRequest& request
     context.watch().cut(request.sequence, [&] {
         if (const std::uint64_t running = context.running(); running != 0) {
             Session& session = core_.sessions.at(static_cast<std::uint32_t>(running) - 1);
-            session.output.set_gone();
-            ::shutdown(session.fd.get(), SHUT_RDWR);
+            OpenRequest* const open = context.responder().abandoned_request();
+            if (open != nullptr && session.in_flight.load() > 1) { // RULES 17: its neighbours go on, then it ends
+                open->cut.store(true);
+                session.close_wanted.store(true);
+                session.output.discard(open->id);
+                reader_.send_end(session, open->id);
+            } else {
+                session.output.set_gone();
+                ::shutdown(session.fd.get(), SHUT_RDWR);
+            }
         }
     });
     core_.host.send(Message::Kind::want_successor, {kIsStuck});

@@ -6,6 +6,10 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <map>
+#include <set>
+#include <utility>
+#include <vector>
 
 #include "engine/hand_over.hpp"
 #include "observe/log.hpp"
@@ -54,7 +58,7 @@ void Standby::on_connection(Message& message)
     if (session == nullptr) {
         return;
     }
-    std::unique_ptr<Job> whole;
+    std::vector<std::unique_ptr<Job>> whole;
     if (!receive_session(message, *session, whole)) {
         observe::log(observe::Level::warning, "[pool %s] a connection could not be taken over",
                      core_.settings.pool->name.c_str());
@@ -63,7 +67,7 @@ void Standby::on_connection(Message& message)
         core_.sessions.release(*session);
         return;
     }
-    reader_.adopted(*session, whole.release());
+    reader_.adopted(*session, std::move(whole));
     start_on_demand();
 }
 
@@ -132,7 +136,7 @@ void Standby::continue_drain()
     for (std::uint32_t i = 0; i < core_.sessions.created(); ++i) {
         Session& session = core_.sessions.at(i);
         if (session.registration.load() != Registration::registered ||
-            (session.busy.load() && !session.ended.load())) {
+            session.in_flight.load() != 0) {
             continue;
         }
         const std::uint32_t generation = session.read_right.generation();
@@ -160,12 +164,26 @@ void Standby::move_queue(bool to_successor)
     for (Job* job = nullptr; core_.pop_any(job);) {
         queued.push_back(job);
     }
+    std::vector<std::pair<Session*, Job*>> waiting;
+    std::map<Session*, std::vector<Job*>> together; // those of a connection leave with it
     for (Job* job : queued) {
         if (Context::is_pointless(*job)) {
             reader_.drop(job);
         } else if (!to_successor && nobody_runs(*job)) { // the pool is being stopped
             reader_.refuse(job, 503, "Service Unavailable");
-        } else if (!to_successor || !reader_.hand_over_queued(job)) {
+        } else {
+            waiting.emplace_back(job->session, job);
+            together[job->session].push_back(job);
+        }
+    }
+    std::set<Session*> left;
+    for (const auto& [session, jobs] : together) {
+        if (to_successor && reader_.hand_over_queued(jobs)) {
+            left.insert(session);
+        }
+    }
+    for (const auto& [session, job] : waiting) {
+        if (!left.contains(session)) {
             reader_.queue(job); // the next sweep tries again
         }
     }

@@ -135,7 +135,7 @@ bool ConnectionMachine::dispatch_begin(Step& step) noexcept
     if (same_id != nullptr && !same_id->expects_nothing()) {
         return fail(Error::duplicate_begin, step);
     }
-    if (same_id != nullptr || (open_count_ >= limits_.max_requests && no_open_request_expects_records())) {
+    if (same_id != nullptr || ((open_count_ >= limits_.max_requests || (hold_new_ && open_count_ != 0)) && no_open_request_expects_records())) {
         step.kind = StepKind::blocked;
         return true;
     }

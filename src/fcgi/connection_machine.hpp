@@ -86,6 +86,7 @@ struct Step {
 //   its id belongs to a request that is whole                 blocked (a pipelining peer; php-fpm serves those)
 //   its id belongs to a request still being received          error duplicate_begin
 //   max_requests are open and all of them are whole           blocked
+//   hold_new(true), one is open and all of them are whole     blocked
 //   max_requests are open and one still needs its records,    reply END_REQUEST/CANT_MPX_CONN (OVERLOADED when
 //     so that waiting would never end                           max_requests > 1)
 // Records of ids that are not open are skipped, as are FCGI_DATA records and STDIN behind its end. A STDIN record
@@ -107,6 +108,7 @@ public:
     // the peer. Also valid for a request that is not whole (refused, aborted): its further records are skipped.
     void request_ended(std::uint16_t id) noexcept;
 
+    [[nodiscard]] bool is_open(std::uint16_t id) const noexcept { return find(id) != nullptr; }
     [[nodiscard]] std::size_t open_requests() const noexcept { return open_count_; }
     // Between two records and no request is open: nothing is lost by closing or handing over without save().
     [[nodiscard]] bool idle() const noexcept;
@@ -124,6 +126,8 @@ public:
     void trim() noexcept;
 
     void set_values(const ValuesReply& values) noexcept { values_ = values; }
+    // A connection that is to be handed over takes no further request until those that are open have ended.
+    void hold_new(bool hold) noexcept { hold_new_ = hold; }
 
 private:
     enum class Phase : std::uint8_t {
@@ -184,6 +188,7 @@ private:
     // set at construction
     Limits limits_;
     ValuesReply values_;
+    bool hold_new_ = false;
 
     // the record being received
     Phase phase_ = Phase::header;

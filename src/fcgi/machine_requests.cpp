@@ -74,6 +74,7 @@ void ConnectionMachine::reset() noexcept
     }
     phase_ = Phase::header;
     error_ = Error::none;
+    hold_new_ = false;
     partial_size_ = 0;
     padding_left_ = 0;
     content_left_ = 0;

@@ -10,7 +10,7 @@ namespace ftm::net {
 namespace {
 
 constexpr std::size_t kMaxParts = 16;
-constexpr std::size_t kSpoolPart = std::size_t{256} << 10;
+constexpr std::size_t kAlone = std::size_t{256} << 10;  // a turn without others
 
 std::size_t total(std::span<const iovec> parts) noexcept
 {
@@ -55,27 +55,31 @@ ssize_t send_some(int fd, std::span<const iovec> parts) noexcept
 
 }  // namespace
 
-void Output::open() noexcept
+void Output::open(const char* directory) noexcept
 {
     holder_.store(kNobody);
-    queued_.store(0);
     gone_.store(false);
     const std::lock_guard lock(mutex_);
-    discard();
+    directory_ = directory;
+    forget_queue();
 }
 
-void Output::discard() noexcept
+void Output::forget_queue() noexcept
 {
-    queue_.clear();
-    head_ = 0;
-    spool_.clear();
-    tail_ = std::string();
-    full_.store(false);
+    queued_.store(0);
+    disk_error_.store(0);
+    leaving_.clear();
+    left_ = 0;
+    lanes_.clear();
 }
 
-std::size_t Output::unsent() const noexcept
+std::size_t Output::unsent_of(Lane lane) const noexcept
 {
-    return queue_.size() - head_ + static_cast<std::size_t>(spool_.size()) + tail_.size();
+    std::size_t bytes = lane == leaving_lane_ ? leaving_.size() - left_ : 0;
+    for (const OutputLane& one : lanes_) {
+        bytes += one.id() == lane ? one.bytes() : 0;
+    }
+    return bytes;
 }
 
 bool Output::take(std::uint32_t holder) noexcept
@@ -84,82 +88,96 @@ bool Output::take(std::uint32_t holder) noexcept
     return holder_.compare_exchange_strong(nobody, holder);
 }
 
-void Output::enqueue(std::span<const iovec> parts, std::size_t skip)
+void Output::enqueue(std::span<const iovec> parts, Lane lane)
 {
     const std::lock_guard lock(mutex_);
     if (gone()) {
         return;
     }
-    for (const iovec& part : parts) {
-        if (skip >= part.iov_len) {
-            skip -= part.iov_len;
-            continue;
-        }
-        const char* data = static_cast<const char*>(part.iov_base) + skip;
-        const std::size_t size = part.iov_len - skip;
-        skip = 0;
-        if (!full() && spool_.size() == 0 && queue_.size() - head_ + size <= kMemory) {
-            queue_.append(data, size);
-            continue;
-        }
-        const std::size_t taken = full() ? 0 : spool_.append(data, size);
-        if (taken < size) {
-            tail_.append(data + taken, size - taken);
-            full_.store(true);
-        }
+    auto place = std::find_if(lanes_.begin(), lanes_.end(), [&](const OutputLane& one) { return one.id() == lane; });
+    if (place == lanes_.end()) {
+        place = lanes_.emplace(lanes_.end(), lane, directory_);
     }
-    queued_.store(unsent());
+    place->push(parts);
+    if (place->disk_error() != 0) {
+        disk_error_.store(place->disk_error());
+    }
+    queued_.store(queued_.load() + total(parts));
 }
 
-SendResult Output::flush_queue(int fd)
+// By the holder, when nothing was leaving: what comes behind the `sent` bytes of a unit goes before any lane.
+void Output::keep_rest(std::span<const iovec> parts, std::size_t sent, Lane lane)
+{
+    const std::lock_guard lock(mutex_);
+    if (gone()) {
+        return;
+    }
+    std::size_t skip = sent;
+    for (const iovec& part : parts) {
+        const std::size_t skipped = std::min(skip, part.iov_len);
+        leaving_.append(static_cast<const char*>(part.iov_base) + skipped, part.iov_len - skipped);
+        skip -= skipped;
+    }
+    leaving_lane_ = lane;
+    queued_.store(queued_.load() + leaving_.size());
+}
+
+// One turn of one lane, or what was left of it.
+Output::Flush Output::flush_turn(int fd, std::size_t& budget)
 {
     std::unique_lock lock(mutex_);
-    if (head_ == queue_.size() && spool_.size() != 0) {
-        queue_.clear();
-        head_ = 0;
-        if (!spool_.take(queue_, kSpoolPart)) {
+    if (leaving_.empty() && !lanes_.empty()) {
+        OutputLane& lane = lanes_.front();
+        leaving_lane_ = lane.id();
+        if (!lane.pop(leaving_, lanes_.size() == 1 ? kAlone : kTurn)) {
             lock.unlock();
-            set_gone();
-            return SendResult::gone;
+            set_gone(); // a hole in the answer would be worse than its end: the client sees a broken connection
+            return Flush::gone;
         }
-    } else if (head_ == queue_.size() && full()) {
-        queue_.swap(tail_);
-        tail_ = std::string();
-        head_ = 0;
-        full_.store(false);
+        if (lane.bytes() == 0) {
+            lanes_.pop_front();
+        } else {
+            lanes_.splice(lanes_.end(), lanes_, lanes_.begin());
+        }
     }
-    const iovec part{queue_.data() + head_, queue_.size() - head_};
+    const iovec part{leaving_.data() + left_, leaving_.size() - left_};
     const ssize_t n = part.iov_len == 0 ? 0 : send_some(fd, {&part, 1});
     if (n < 0) {
         lock.unlock();
         set_gone();
-        return SendResult::gone;
+        return Flush::gone;
     }
-    head_ += static_cast<std::size_t>(n);
-    if (head_ == queue_.size()) {
-        queue_.clear();
-        if (queue_.capacity() > (std::size_t{64} << 10)) {
-            queue_.shrink_to_fit();
+    left_ += static_cast<std::size_t>(n);
+    budget -= std::min(budget, static_cast<std::size_t>(n));
+    queued_.store(queued_.load() - static_cast<std::size_t>(n));
+    if (left_ == leaving_.size()) {
+        leaving_.clear();
+        left_ = 0;
+        if (leaving_.capacity() > kTurn && lanes_.empty()) {
+            leaving_.shrink_to_fit();
         }
-        head_ = 0;
-    } else if (head_ > queue_.size() / 2) {
-        queue_.erase(0, head_);
-        head_ = 0;
     }
-    queued_.store(unsent());
+    if (disk_error_.load() != 0 &&
+        std::all_of(lanes_.begin(), lanes_.end(), [](const OutputLane& one) { return one.disk_error() == 0; })) {
+        disk_error_.store(0);
+    }
     drained_.notify_all();
-    return head_ == queue_.size() ? SendResult::sent : SendResult::queued;
+    if (!leaving_.empty()) {
+        return Flush::full;
+    }
+    return lanes_.empty() ? Flush::empty : Flush::more;
 }
 
 SendResult Output::let_go(int fd, std::uint32_t holder)
 {
+    std::size_t budget = kBurst;
     for (;;) {
         while (pending()) {
-            const SendResult result = flush_queue(fd);
-            if (result == SendResult::gone) {
+            const Flush flushed = flush_turn(fd, budget);
+            if (flushed == Flush::gone) {
                 break;
             }
-            if (result == SendResult::queued) {
+            if (flushed == Flush::full || (flushed == Flush::more && budget == 0)) {
                 holder_.store(kStandby);
                 return SendResult::passed;
             }
@@ -177,31 +195,58 @@ SendResult Output::let_go(int fd, std::uint32_t holder)
     }
 }
 
-SendResult Output::send(int fd, std::span<const iovec> parts, std::uint32_t holder)
+SendResult Output::send(int fd, std::span<const iovec> parts, std::uint32_t holder, Lane lane)
 {
     if (gone()) {
         return SendResult::gone;
     }
     if (!take(holder)) {
-        enqueue(parts, 0);
+        enqueue(parts, lane);
         if (!take(holder)) {
             return gone() ? SendResult::gone : SendResult::queued;
         }
         return let_go(fd, holder);
     }
     if (pending()) {
-        enqueue(parts, 0);
+        enqueue(parts, lane);
         return let_go(fd, holder);
     }
     const ssize_t n = send_some(fd, parts);
     if (n < 0) {
         set_gone();
     } else if (static_cast<std::size_t>(n) < total(parts)) {
-        enqueue(parts, static_cast<std::size_t>(n));
+        keep_rest(parts, static_cast<std::size_t>(n), lane);
         holder_.store(kStandby);
         return SendResult::passed;
     }
     return let_go(fd, holder);
+}
+
+SendResult Output::reply(int fd, std::span<const iovec> parts, std::uint32_t holder, Lane lane)
+{
+    const SendResult result = send(fd, parts, holder, lane);
+    if (result == SendResult::queued || result == SendResult::passed) {
+        const std::lock_guard lock(mutex_);
+        for (OutputLane& one : lanes_) {
+            if (one.id() == lane) {
+                one.note_reply();
+            }
+        }
+    }
+    return result;
+}
+
+std::size_t Output::queued_replies()
+{
+    if (!pending()) {
+        return 0;
+    }
+    const std::lock_guard lock(mutex_);
+    std::size_t bytes = 0;
+    for (const OutputLane& one : lanes_) {
+        bytes += one.has_replies() ? one.bytes() : 0;
+    }
+    return bytes;
 }
 
 SendResult Output::drain(int fd)
@@ -209,28 +254,42 @@ SendResult Output::drain(int fd)
     if (holder() != kStandby) {
         return SendResult::sent;
     }
-    const SendResult result = gone() ? SendResult::gone : flush_queue(fd);
-    if (result == SendResult::queued) {
-        return result;
-    }
-    const SendResult after = let_go(fd, kStandby);
-    return after == SendResult::passed ? SendResult::queued : after;
+    const SendResult result = let_go(fd, kStandby);
+    return result == SendResult::passed ? SendResult::queued : result;
 }
 
-bool Output::wait_below(std::size_t limit, int timeout_ms)
+bool Output::wait_below(std::size_t limit, int timeout_ms, Lane lane)
 {
     std::unique_lock lock(mutex_);
     const bool in_time = drained_.wait_for(lock, std::chrono::milliseconds(timeout_ms),
-                                           [&] { return gone() || unsent() <= limit; });
+                                           [&] { return gone() || unsent_of(lane) <= limit; });
     return in_time && !gone();
+}
+
+std::size_t Output::queued_in(Lane lane)
+{
+    const std::lock_guard lock(mutex_);
+    return unsent_of(lane);
+}
+
+void Output::discard(Lane lane)
+{
+    const std::lock_guard lock(mutex_);
+    std::erase_if(lanes_, [&](const OutputLane& one) {
+        if (one.id() != lane) {
+            return false;
+        }
+        queued_.store(queued_.load() - one.bytes());
+        return true;
+    });
+    drained_.notify_all();
 }
 
 void Output::set_gone() noexcept
 {
     const std::lock_guard lock(mutex_);
     gone_.store(true);
-    discard();
-    queued_.store(0);
+    forget_queue();
     drained_.notify_all();
 }
 

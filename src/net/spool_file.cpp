@@ -10,25 +10,29 @@
 
 namespace ftm::net {
 
-std::size_t SpoolFile::append(const char* data, std::size_t size)
+bool SpoolFile::append(const char* data, std::size_t size)
 {
-    const std::size_t wanted = size;
     if (!file_.valid()) {
         file_ = make_unnamed_file(directory_);
+        if (!file_.valid()) {
+            return false;
+        }
     }
+    const std::uint64_t before = written_;
     while (size > 0) {
         const ssize_t n = ::pwrite(file_.get(), data, size, static_cast<off_t>(written_));
         if (n < 0 && errno == EINTR) {
             continue;
         }
         if (n <= 0) {
-            break;
+            written_ = before;
+            return false;
         }
         written_ += static_cast<std::uint64_t>(n);
         data += n;
         size -= static_cast<std::size_t>(n);
     }
-    return wanted - size;
+    return true;
 }
 
 bool SpoolFile::take(std::string& out, std::size_t size)

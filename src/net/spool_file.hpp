@@ -14,8 +14,8 @@ class SpoolFile {
 public:
     explicit SpoolFile(const char* directory = "/tmp") noexcept : directory_(directory) {}
 
-    // How many of the bytes it has taken: fewer where the file system refuses more.
-    [[nodiscard]] std::size_t append(const char* data, std::size_t size);
+    // All or nothing. False: the file system refused, errno says why.
+    [[nodiscard]] bool append(const char* data, std::size_t size);
     // Moves up to `size` bytes from the front to the end of `out`. False: they cannot be read back.
     [[nodiscard]] bool take(std::string& out, std::size_t size);
     [[nodiscard]] std::uint64_t size() const noexcept { return written_ - read_; }

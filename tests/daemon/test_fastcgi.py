@@ -121,16 +121,16 @@ class Connections(DaemonTest):
             self.assertTrue(connection.wait_closed(5))
 
     def test_next_request_sent_before_the_answer(self):
-        """Pipelining: what arrives early waits its turn and is answered in order."""
+        """Pipelining of one id: what arrives early waits its turn and is answered in order."""
         with self.server.connect() as connection:
             checks, data = [], b''
             for number in range(5):
                 params, body, check = echo_request(self.script, 'POST', 1, number, 500)
-                checks.append((check, number + 1))
-                data += fcgi.whole_request(params, body, flags=fcgi.KEEP_CONN, request_id=number + 1)
+                checks.append(check)
+                data += fcgi.whole_request(params, body, flags=fcgi.KEEP_CONN, request_id=3)
             connection.send(data)
-            for check, request_id in checks:
-                self.assertIsNone(check(connection.read_response(request_id)))
+            for check in checks:
+                self.assertIsNone(check(connection.read_response(3)))
 
     def test_more_requests_in_the_first_read_than_are_read_ahead(self):
         """The peer is faster than the server: all of it is there when the connection is accepted."""
@@ -269,7 +269,7 @@ class Management(DaemonTest):
     def test_get_values(self):
         with self.server.connect() as connection:
             result = self.values(connection, ['FCGI_MPXS_CONNS', 'NO_SUCH_VALUE'])
-            self.assertEqual(result, {'FCGI_MPXS_CONNS': '0'})
+            self.assertEqual(result, {'FCGI_MPXS_CONNS': '1' if is_ftm() else '0'})
             self.assertEqual(self.values(connection, []), {})
             self.assertIsNone(echo_request(self.script, 'GET', 1, 1, 0)[2](connection.request(*echo_request(self.script, 'GET', 1, 1, 0)[:2])))
 
@@ -278,7 +278,7 @@ class Management(DaemonTest):
         with self.server.connect() as connection:
             result = self.values(connection, ['FCGI_MAX_CONNS', 'FCGI_MAX_REQS', 'FCGI_MPXS_CONNS'])
             self.assertEqual(set(result), {'FCGI_MAX_CONNS', 'FCGI_MAX_REQS', 'FCGI_MPXS_CONNS'})
-            self.assertEqual(result['FCGI_MPXS_CONNS'], '0')
+            self.assertEqual(result['FCGI_MPXS_CONNS'], '1')
             self.assertGreaterEqual(int(result['FCGI_MAX_CONNS']), 3)
             self.assertGreaterEqual(int(result['FCGI_MAX_REQS']), 3)
 
@@ -288,7 +288,7 @@ class Management(DaemonTest):
             for _ in range(3):
                 params, body, check = echo_request(self.script, 'POST', 1, 1, 10)
                 self.assertIsNone(check(connection.request(params, body, keep=True)))
-                self.assertEqual(self.values(connection, ['FCGI_MPXS_CONNS']), {'FCGI_MPXS_CONNS': '0'})
+                self.assertEqual(self.values(connection, ['FCGI_MPXS_CONNS']), {'FCGI_MPXS_CONNS': '1'})
 
     @ftm_only('php-fpm resets the connection')
     def test_unknown_role(self):

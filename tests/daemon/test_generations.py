@@ -64,9 +64,9 @@ class Generations(DaemonTest):
         running, release = self.held(server, 'one')
         with open(path, 'rb') as file:
             content = file.read()
-        self.assertEqual(content.count(b'connection2\0'), 1)
+        self.assertEqual(content.count(b'connection3\0'), 1)
         with open(path + '.new', 'wb') as file:
-            file.write(content.replace(b'connection2\0', b'connection9\0'))
+            file.write(content.replace(b'connection3\0', b'connection9\0'))
         os.chmod(path + '.new', 0o755)
         os.rename(path + '.new', path)
         self.reload(server, 2)

@@ -18,6 +18,8 @@ struct Plan {
     Limits limits;
     std::uint32_t seed = 0;
     bool end_when_blocked = false;
+    bool end_when_whole = false;
+    bool hold_new = false;
 };
 
 Plan take_plan(std::string_view& input)
@@ -32,7 +34,9 @@ Plan take_plan(std::string_view& input)
         return byte;
     };
     const std::uint8_t choice = take();
-    plan.limits.max_requests = 1 + choice % 3;
+    plan.limits.max_requests = 1 + choice % 8;
+    plan.hold_new = (choice & 0x08) != 0;
+    plan.end_when_whole = (choice & 0x10) != 0;
     plan.end_when_blocked = (choice & 0x40) != 0;
     plan.limits.max_params_bytes = (choice & 0x80) != 0 ? 1U << 20 : 1U + take();
     plan.seed = take();
@@ -78,6 +82,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         if (plan.end_when_blocked) {
             talk->end_when_blocked();
         }
+        if (plan.end_when_whole) {
+            talk->end_when_whole(static_cast<std::uint8_t>(plan.seed));
+        }
+    }
+    for (ConnectionMachine* one : {&machine, &cut_machine, &movers[0]}) {
+        one->hold_new(plan.hold_new);
     }
 
     whole.feed(input);
@@ -97,6 +107,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
                 report("refused its own state", whole, moved);
             }
             current = 1 - current;
+            movers[current].hold_new(plan.hold_new);
             moved.use(movers[current]);
         }
     }

@@ -34,13 +34,21 @@ NGINX = b"".join(pair(n, v) for n, v in [
 POST = (begin(1) + record(PARAMS, 1, NGINX[:40], 3) + record(PARAMS, 1, NGINX[40:], 7) + record(PARAMS, 1)
         + record(STDIN, 1, b"body " * 20, 4) + record(STDIN, 1, b"end") + record(STDIN, 1, b"", 8))
 
-# Each starts with the plan byte(s) that fuzz_connection_machine.cpp takes: 0x80 large limit, 0x40 end when blocked.
+MIXED = (begin(1) + begin(3) + record(PARAMS, 3, NGINX[:70], 2) + begin(65535) + record(PARAMS, 1, NGINX) + record(PARAMS, 3, NGINX[70:])
+         + record(PARAMS, 1) + record(PARAMS, 65535) + record(STDIN, 1, b"one", 5) + record(PARAMS, 3) + record(STDIN, 65535, b"x" * 300)
+         + record(STDIN, 3, b"three") + record(STDIN, 1) + get(1, b"") + record(STDIN, 65535) + record(ABORT, 3) + begin(5) + record(STDIN, 3))
+
+# Each starts with the plan byte(s) that fuzz_connection_machine.cpp takes: 0x80 large limit, 0x40 end when blocked, 0x10 end
+# when whole (as the second byte's bits say), 0x08 hold new requests, 0x07 how many may be open besides the first.
 CONNECTIONS = {
     "get": b"\x80\x01" + get(1, NGINX),
     "post": b"\x80\x02" + POST,
     "pipelined": b"\xc0\x03" + get(1, NGINX) + get(1, NGINX) + get(2, b""),
     "interleaved": b"\xc1\x04" + begin(1) + begin(2, 2, 0) + record(PARAMS, 2, b"x") + record(PARAMS, 1)
                    + record(STDIN, 1, b"1") + record(PARAMS, 2) + record(STDIN, 2) + record(STDIN, 1),
+    "mixed": b"\x87\x0d" + MIXED,
+    "mixed_that_end": b"\xd7\xa5" + MIXED,
+    "mixed_and_held": b"\xcf\x0e" + MIXED,
     "too_many": b"\x80\x05" + begin(1) + begin(2) + begin(3, 1, 0),
     "abort": b"\xc0\x06" + begin(1) + record(ABORT, 1) + begin(2) + record(PARAMS, 2, NGINX) + record(ABORT, 2),
     "values": b"\x80\x07" + record(GET_VALUES, 0, pair(b"FCGI_MAX_CONNS", b"") + pair(b"FCGI_MPXS_CONNS", b""), 2)

@@ -9,6 +9,7 @@
 #include <chrono>
 #include <cstring>
 #include <string>
+#include <vector>
 
 #include "engine/session_table.hpp"
 #include "fcgi/params.hpp"
@@ -49,29 +50,32 @@ protected:
         from_->listener = 3;
     }
 
-    // As the reader does: bytes into the machine, events into `building`.
+    // As the reader does: bytes into the machine, events into places.
     void feed(Session& session, std::string_view input)
     {
         for (;;) {
             const fcgi::Step step = session.machine.step(input);
             input.remove_prefix(step.consumed);
+            OpenRequest* const open = session.requests.find(step.request_id);
             switch (step.kind) {
-                case fcgi::StepKind::request_begin:
-                    session.building = std::make_unique<Job>();
-                    session.building->request.id = step.request_id;
-                    session.building->request.keep_conn = step.keep_conn;
-                    session.building->request.accepted = accepted_;
+                case fcgi::StepKind::request_begin: {
+                    OpenRequest& place = session.requests.add(step.request_id);
+                    place.building = std::make_unique<Job>();
+                    place.building->request.id = step.request_id;
+                    place.building->request.keep_conn = step.keep_conn;
+                    place.building->request.accepted = accepted_;
                     break;
+                }
                 case fcgi::StepKind::params_end:
                     EXPECT_TRUE(fcgi::decode_params(session.machine.params(step.request_id), [&](auto name, auto value) {
-                        session.building->request.params.set(name, value);
+                        open->building->request.params.set(name, value);
                     }));
                     break;
                 case fcgi::StepKind::stdin_data:
-                    session.building->request.body.append(step.data);
+                    open->building->request.body.append(step.data);
                     break;
                 case fcgi::StepKind::stdin_end:
-                    whole_ = std::move(session.building);
+                    whole_.push_back(std::move(open->building));
                     break;
                 case fcgi::StepKind::need_more:
                     return;
@@ -81,9 +85,23 @@ protected:
         }
     }
 
+    [[nodiscard]] std::vector<Job*> whole() const
+    {
+        std::vector<Job*> jobs;
+        for (const auto& job : whole_) {
+            jobs.push_back(job.get());
+        }
+        return jobs;
+    }
+    static Job* building(Session& session, std::uint16_t id = 1)
+    {
+        OpenRequest* const open = session.requests.find(id);
+        return open != nullptr ? open->building.get() : nullptr;
+    }
+
     bool transfer()
     {
-        EXPECT_TRUE(send_session(channel_, *from_, whole_.get()));
+        EXPECT_TRUE(send_session(channel_, *from_, whole()));
         return receive();
     }
     bool receive()
@@ -134,11 +152,11 @@ protected:
             feed(*from_, record(5, body.substr(at, 65535)));
         }
         feed(*from_, record(5, ""));
-        ASSERT_NE(whole_, nullptr);
+        ASSERT_EQ(whole_.size(), 1U);
         ASSERT_TRUE(transfer());
         expect_connected();
-        ASSERT_NE(got_, nullptr);
-        const request::Request& r = got_->request;
+        ASSERT_EQ(got_.size(), 1U);
+        const request::Request& r = got_[0]->request;
         EXPECT_EQ(r.id, 1);
         EXPECT_EQ(r.role, 1);
         EXPECT_TRUE(r.keep_conn);
@@ -149,32 +167,34 @@ protected:
         std::string order;
         std::string old_order;
         r.params.for_each([&](auto name, auto) { order += name; });
-        whole_->request.params.for_each([&](auto name, auto) { old_order += name; });
+        whole_[0]->request.params.for_each([&](auto name, auto) { old_order += name; });
         EXPECT_EQ(order, old_order);
         EXPECT_EQ(r.body.size(), size);
-        EXPECT_TRUE(body_of(*got_) == body);
-        EXPECT_EQ(got_->session, to_);
-        EXPECT_EQ(got_->generation, to_->read_right.generation());
-        EXPECT_TRUE(to_->busy.load());
-        EXPECT_EQ(to_->open_id.load(), 1);
-        EXPECT_EQ(to_->building, nullptr);
+        EXPECT_TRUE(body_of(*got_[0]) == body);
+        EXPECT_EQ(got_[0]->session, to_);
+        EXPECT_EQ(got_[0]->generation, to_->read_right.generation());
+        EXPECT_EQ(to_->in_flight.load(), 1U);
+        ASSERT_NE(got_[0]->open, nullptr);
+        EXPECT_EQ(got_[0]->open, to_->requests.find(1));
+        EXPECT_FALSE(to_->requests.any_building());
         // The connection goes on behind the answer.
         to_->machine.request_ended(1);
-        whole_.reset();
+        to_->requests.remove(*got_[0]->open);
+        whole_.clear();
         feed(*to_, begin(false) + record(4, ""));
-        ASSERT_NE(to_->building, nullptr);
-        EXPECT_FALSE(to_->building->request.keep_conn);
+        ASSERT_NE(building(*to_), nullptr);
+        EXPECT_FALSE(building(*to_)->request.keep_conn);
     }
 
-    SessionTable old_table_{fcgi::Limits{}, fcgi::ValuesReply{}};
-    SessionTable new_table_{fcgi::Limits{}, fcgi::ValuesReply{}};
+    SessionTable old_table_{fcgi::Limits{.max_requests = 8}, fcgi::ValuesReply{}};
+    SessionTable new_table_{fcgi::Limits{.max_requests = 8}, fcgi::ValuesReply{}};
     Channel channel_;
     Channel received_;
     UniqueFd client_;
     Session* from_ = nullptr;
     Session* to_ = nullptr;
-    std::unique_ptr<Job> whole_;
-    std::unique_ptr<Job> got_;
+    std::vector<std::unique_ptr<Job>> whole_;
+    std::vector<std::unique_ptr<Job>> got_;
     Message last_;
     const std::chrono::steady_clock::time_point accepted_{std::chrono::nanoseconds(123456789)};
 };
@@ -183,10 +203,10 @@ TEST_F(HandOver, an_idle_connection)
 {
     ASSERT_TRUE(transfer());
     expect_connected();
-    EXPECT_EQ(got_, nullptr);
-    EXPECT_EQ(to_->building, nullptr);
+    EXPECT_TRUE(got_.empty());
+    EXPECT_FALSE(to_->requests.any());
     EXPECT_EQ(to_->pending, "");
-    EXPECT_FALSE(to_->busy.load());
+    EXPECT_EQ(to_->in_flight.load(), 0U);
     EXPECT_TRUE(to_->machine.idle());
 }
 
@@ -201,18 +221,18 @@ TEST_F(HandOver, a_connection_after_every_byte_of_a_request)
         TearDown();
         old_table_.release(*from_);
         new_table_.release(*to_);
-        got_.reset();
-        whole_.reset();
+        got_.clear();
+        whole_.clear();
         SetUp();
         feed(*from_, std::string_view(request).substr(0, cut));
         ASSERT_TRUE(transfer()) << cut;
-        ASSERT_EQ(got_, nullptr);
+        ASSERT_TRUE(got_.empty());
         feed(*to_, std::string_view(request).substr(cut));
-        ASSERT_NE(whole_, nullptr) << cut;
-        EXPECT_STREQ(whole_->request.params.value_z("SCRIPT_FILENAME"), "/srv/index.php") << cut;
-        EXPECT_EQ(body_of(*whole_), "hello") << cut;
-        EXPECT_EQ(whole_->request.body.size(), 5U);
-        EXPECT_TRUE(whole_->request.keep_conn);
+        ASSERT_EQ(whole_.size(), 1U) << cut;
+        EXPECT_STREQ(whole_[0]->request.params.value_z("SCRIPT_FILENAME"), "/srv/index.php") << cut;
+        EXPECT_EQ(body_of(*whole_[0]), "hello") << cut;
+        EXPECT_EQ(whole_[0]->request.body.size(), 5U);
+        EXPECT_TRUE(whole_[0]->request.keep_conn);
     }
 }
 
@@ -232,16 +252,53 @@ TEST_F(HandOver, a_spooled_body_that_is_still_growing)
     for (std::size_t at = 0; at < 1'500'000; at += 50'000) {
         feed(*from_, record(5, body.substr(at, 50'000)));
     }
-    ASSERT_TRUE(from_->building->request.body.spooled());
+    ASSERT_TRUE(building(*from_)->request.body.spooled());
     ASSERT_TRUE(transfer());
-    from_->building.reset();
     for (std::size_t at = 1'500'000; at < body.size(); at += 50'000) {
         feed(*to_, record(5, body.substr(at, 50'000)));
     }
     feed(*to_, record(5, ""));
-    ASSERT_NE(whole_, nullptr);
-    EXPECT_EQ(whole_->request.body.size(), body.size());
-    EXPECT_TRUE(body_of(*whole_) == body);
+    ASSERT_EQ(whole_.size(), 1U);
+    EXPECT_EQ(whole_[0]->request.body.size(), body.size());
+    EXPECT_TRUE(body_of(*whole_[0]) == body);
+}
+
+// Two that wait for a context, two that are still arriving, one of each with its body in a file.
+TEST_F(HandOver, a_connection_with_several_requests)
+{
+    const std::string large = pattern(1'500'000);
+    const auto upload = [&](unsigned id, std::string_view body) {
+        std::string bytes;
+        for (std::size_t at = 0; at < body.size(); at += 50'000) {
+            bytes += record(5, std::string(body.substr(at, 50'000)), id);
+        }
+        return bytes;
+    };
+    const auto opened = [](unsigned id) {
+        std::string params;
+        fcgi::append_pair(params, "N", std::to_string(id));
+        return record(1, std::string{'\0', '\1', '\1', '\0', '\0', '\0', '\0', '\0'}, id) + record(4, params, id) + record(4, "", id);
+    };
+    feed(*from_, opened(3) + opened(1) + opened(300) + opened(7));
+    feed(*from_, upload(300, large) + upload(3, "three") + upload(1, large) + record(5, "", 1) + record(5, "", 3) + upload(7, "se"));
+    ASSERT_EQ(whole_.size(), 2U);
+    ASSERT_TRUE(transfer());
+    ASSERT_EQ(got_.size(), 2U);
+    EXPECT_EQ(to_->in_flight.load(), 2U);
+    EXPECT_EQ(to_->requests.open(), 4U);
+    EXPECT_EQ(got_[0]->request.id, 1);
+    EXPECT_TRUE(body_of(*got_[0]) == large);
+    EXPECT_EQ(got_[1]->request.id, 3);
+    EXPECT_EQ(body_of(*got_[1]), "three");
+    EXPECT_STREQ(got_[1]->request.params.value_z("N"), "3");
+    ASSERT_NE(building(*to_, 7), nullptr);
+    ASSERT_NE(building(*to_, 300), nullptr);
+    whole_.clear();
+    feed(*to_, upload(7, "ven") + record(5, "", 7) + upload(300, "!") + record(5, "", 300));
+    ASSERT_EQ(whole_.size(), 2U);
+    EXPECT_EQ(body_of(*whole_[0]), "seven");
+    EXPECT_TRUE(body_of(*whole_[1]) == large + "!");
+    EXPECT_STREQ(whole_[1]->request.params.value_z("N"), "300");
 }
 
 TEST_F(HandOver, bytes_behind_a_whole_request)
@@ -251,28 +308,30 @@ TEST_F(HandOver, bytes_behind_a_whole_request)
     ASSERT_TRUE(transfer());
     EXPECT_EQ(to_->pending, begin() + "next");
     from_->pending = pattern(64 << 10);
+    to_->requests.clear();
     ASSERT_TRUE(transfer());
     EXPECT_TRUE(to_->pending == pattern(64 << 10));
 }
 
 TEST_F(HandOver, many_parameters)
 {
-    whole_ = std::make_unique<Job>();
+    feed(*from_, begin() + record(4, "") + record(5, ""));
+    ASSERT_EQ(whole_.size(), 1U);
     for (int i = 0; i < 5000; ++i) {
-        whole_->request.params.set("HTTP_X_" + std::to_string(i), std::string(static_cast<std::size_t>(i % 200), 'v'));
+        whole_[0]->request.params.set("HTTP_X_" + std::to_string(i), std::string(static_cast<std::size_t>(i % 200), 'v'));
     }
     ASSERT_TRUE(transfer());
-    ASSERT_EQ(got_->request.params.size(), 5000U);
-    EXPECT_STREQ(got_->request.params.value_z("HTTP_X_199"), std::string(199, 'v').c_str());
+    ASSERT_EQ(got_[0]->request.params.size(), 5000U);
+    EXPECT_STREQ(got_[0]->request.params.value_z("HTTP_X_199"), std::string(199, 'v').c_str());
 }
 
 TEST_F(HandOver, a_successor_that_is_gone_changes_nothing)
 {
     received_.close();
     feed(*from_, begin());
-    EXPECT_FALSE(send_session(channel_, *from_, nullptr));
+    EXPECT_FALSE(send_session(channel_, *from_, {}));
     EXPECT_TRUE(from_->fd.valid());
-    EXPECT_NE(from_->building, nullptr);
+    EXPECT_NE(building(*from_), nullptr);
 }
 
 // ------------------------------------------------------------------------------------------------------------- damage
@@ -285,7 +344,7 @@ protected:
         std::string params;
         fcgi::append_pair(params, "A", "B");
         feed(*from_, begin() + record(4, params) + record(4, "") + record(5, "body") + record(5, ""));
-        ASSERT_TRUE(send_session(channel_, *from_, whole_.get()));
+        ASSERT_TRUE(send_session(channel_, *from_, whole()));
         ASSERT_EQ(received_.receive(good_), Channel::Receive::message);
     }
     bool accepts(const std::string& payload, std::int64_t in_memfd = 0)
@@ -297,12 +356,12 @@ protected:
         message.fds.emplace_back(::dup(client_.get()));
         new_table_.release(*to_);
         to_ = new_table_.acquire();
-        got_.reset();
+        got_.clear();
         return receive_session(message, *to_, got_);
     }
-    // Where struct Fixed has its fields; the version of the format says when that changes.
-    static constexpr std::size_t kState = 8;
-    static constexpr std::size_t kSpool = 32;
+    // Where struct FixedRequest has its fields; the version of the format says when that changes.
+    [[nodiscard]] std::size_t request_at() const { return 24 + from_->machine.save().size(); }
+    static constexpr std::size_t kSpool = 16;
 
     Message good_;
 };
@@ -327,14 +386,14 @@ TEST_F(Damaged, another_version)
 TEST_F(Damaged, an_unknown_state_of_the_request)
 {
     std::string payload = good_.text;
-    payload[kState] = 3;
+    payload[request_at()] = 3;
     EXPECT_FALSE(accepts(payload));
 }
 
 TEST_F(Damaged, a_spooled_body_without_its_file)
 {
     std::string payload = good_.text;
-    payload[kSpool] = 4;
+    payload[request_at() + kSpool] = 4;
     EXPECT_FALSE(accepts(payload));
 }
 

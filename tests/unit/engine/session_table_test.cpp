@@ -33,11 +33,15 @@ TEST_F(SessionTableTest, uses_places_again_with_another_generation)
     Session* session = table_.acquire();
     const std::uint32_t generation = session->read_right.generation();
     session->pending = "bytes";
-    session->building = std::make_unique<Job>();
-    session->busy.store(true);
-    session->ended.store(true);
+    for (const std::uint16_t id : {1, 2, 3}) {
+        OpenRequest& request = session->requests.add(id);
+        request.building = std::make_unique<Job>();
+        request.ended.store(true);
+        request.aborted.store(true);
+        request.cut.store(true);
+    }
+    session->in_flight.store(3);
     session->has_pending.store(true);
-    session->aborted.store(true);
     session->close_wanted.store(true);
     session->eof.store(true);
     session->watched.store(true);
@@ -50,9 +54,14 @@ TEST_F(SessionTableTest, uses_places_again_with_another_generation)
     ASSERT_EQ(table_.acquire(), session);
     EXPECT_NE(session->read_right.generation(), generation);
     EXPECT_EQ(session->pending, "");
-    EXPECT_EQ(session->building, nullptr);
-    EXPECT_FALSE(session->busy.load() || session->ended.load() || session->has_pending.load() ||
-                 session->aborted.load() || session->close_wanted.load() || session->eof.load() ||
+    EXPECT_FALSE(session->requests.any() || session->requests.any_building());
+    EXPECT_EQ(session->requests.find(1), nullptr);
+    EXPECT_EQ(session->in_flight.load(), 0U);
+    for (const std::uint16_t id : {1, 2, 3}) {
+        const OpenRequest& request = session->requests.add(id);
+        EXPECT_FALSE(request.ended.load() || request.aborted.load() || request.cut.load()) << id;
+    }
+    EXPECT_FALSE(session->has_pending.load() || session->close_wanted.load() || session->eof.load() ||
                  session->watched.load());
     EXPECT_FALSE(session->output.gone());
     EXPECT_EQ(session->registration.load(), Registration::none);

@@ -162,6 +162,74 @@ TEST(ConnectionMachine, stays_blocked_and_takes_nothing_more)
     EXPECT_EQ(machine.step(std::string_view(second).substr(kHeaderBytes)).kind, StepKind::request_begin);
 }
 
+// A connection that is to be handed over: nothing new begins unless nothing is open, or what is open needs its records.
+TEST(ConnectionMachine, holds_new_requests_while_others_are_answered)
+{
+    ConnectionMachine machine = machine_of(8);
+    machine.hold_new(true);
+    Conversation talk(machine);
+    talk.feed(get_request(1, "one") + get_request(3, "two"));
+    EXPECT_EQ(talk.events(), (Events{"begin 1 role 1 keep", "params 1 one", "whole 1", "blocked 3"}));
+    machine.request_ended(1);
+    EXPECT_EQ(machine.step(get_request(3, "two").substr(kHeaderBytes)).kind, StepKind::request_begin);
+}
+
+TEST(ConnectionMachine, holds_nothing_that_others_which_arrive_stand_behind)
+{
+    ConnectionMachine machine = machine_of(8);
+    machine.hold_new(true);
+    Conversation talk(machine);
+    talk.feed(begin(1, true) + get_request(3, "two") + std_in(1, "") + begin(5, true));
+    EXPECT_EQ(talk.events(), (Events{"begin 1 role 1 keep", "begin 3 role 1 keep", "params 3 two", "whole 3", "params 1 ",
+                                     "whole 1", "blocked 5"}));
+    machine.reset();
+    EXPECT_EQ(machine.step(get_request(1, "")).kind, StepKind::request_begin);
+}
+
+// Eight requests record by record in turn, each whole in another order than it began, all ids used a second time.
+TEST(ConnectionMachine, keeps_interleaved_requests_apart)
+{
+    std::string input;
+    for (int round = 0; round < 2; ++round) {
+        for (std::uint16_t id = 1; id <= 8; ++id) {
+            input += begin(id, true);
+        }
+        for (int part = 0; part < 5; ++part) {
+            for (std::uint16_t id = 8; id >= 1; --id) {
+                input += params(id, std::string(id, static_cast<char>('a' + part)), static_cast<std::uint8_t>(part));
+            }
+        }
+        for (std::uint16_t id = 1; id <= 8; ++id) {
+            input += params(id, "");
+        }
+        for (std::uint16_t id = 8; id >= 1; --id) {
+            input += std_in(id, std::to_string(id * 11), static_cast<std::uint8_t>(id)) + std_in(id, "");
+        }
+    }
+    ConnectionMachine whole_machine = machine_of(8);
+    Conversation whole(whole_machine);
+    whole.end_when_whole(0xff);
+    whole.feed(input);
+    EXPECT_EQ(whole.events().size(), 2U * 8 * 4);
+    for (std::uint16_t id = 1; id <= 8; ++id) {
+        std::string block;
+        for (int part = 0; part < 5; ++part) {
+            block += std::string(id, static_cast<char>('a' + part));
+        }
+        const std::string name = std::to_string(id);
+        for (const std::string& event : {"params " + name + " " + block, "data " + name + " " + std::to_string(id * 11), "whole " + name}) {
+            EXPECT_EQ(std::count(whole.events().begin(), whole.events().end(), event), 2) << event;
+        }
+    }
+    for (std::size_t piece = 1; piece <= 64; ++piece) {
+        ConnectionMachine machine = machine_of(8);
+        Conversation cut(machine);
+        cut.end_when_whole(0xff);
+        cut.feed(input, piece);
+        ASSERT_EQ(cut.events(), whole.events()) << piece;
+    }
+}
+
 TEST(ConnectionMachine, is_idle_only_between_requests)
 {
     ConnectionMachine machine = machine_of(1);

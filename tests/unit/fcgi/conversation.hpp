@@ -101,13 +101,15 @@ inline std::string to_text(const Step& step, const ConnectionMachine& machine)
 }
 
 // Drives a machine and collects its events; pieces of one body are joined. A request ends when the next one is
-// blocked by it (end_when_blocked), the oldest open one first.
+// blocked by it (end_when_blocked), the oldest open one first, or as soon as it is whole, as a pattern says of each.
 class Conversation {
 public:
     explicit Conversation(ConnectionMachine& machine) : machine_(&machine) {}
 
     void use(ConnectionMachine& machine) { machine_ = &machine; }
     void end_when_blocked() { end_when_blocked_ = true; }
+    // Bit n: the request that is the n-th (of eight) to become whole ends at once.
+    void end_when_whole(std::uint8_t pattern) { ends_ = pattern; }
 
     // Feeds all of input in pieces of at most `piece` bytes; stops at an error, or where it is blocked.
     void feed(std::string_view input, std::size_t piece = static_cast<std::size_t>(-1))
@@ -137,6 +139,10 @@ private:
                 return;
             }
             add(step);
+            if (step.kind == StepKind::stdin_end && (ends_ >> (wholes_++ % 8) & 1) != 0) {
+                machine_->request_ended(step.request_id);
+                std::erase(open_, step.request_id);
+            }
             if (step.kind == StepKind::blocked && end_when_blocked_) {
                 machine_->request_ended(open_.front());
                 open_.erase(open_.begin());
@@ -167,6 +173,8 @@ private:
     ConnectionMachine* machine_;
     bool end_when_blocked_ = false;
     bool stopped_ = false;
+    std::uint8_t ends_ = 0;
+    unsigned wholes_ = 0;
     std::size_t unread_ = 0;
     StepKind last_ = StepKind::need_more;
     std::uint16_t last_id_ = 0;

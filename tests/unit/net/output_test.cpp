@@ -5,6 +5,8 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 
+#include <algorithm>
+#include <cerrno>
 #include <csignal>
 #include <string>
 #include <thread>
@@ -30,10 +32,10 @@ protected:
         output_.open();
     }
 
-    SendResult send(const std::string& text, std::uint32_t holder = kContext)
+    SendResult send(const std::string& text, std::uint32_t holder = kContext, Output::Lane lane = 0)
     {
         const iovec part{const_cast<char*>(text.data()), text.size()};
-        return output_.send(ours_.get(), {&part, 1}, holder);
+        return output_.send(ours_.get(), {&part, 1}, holder, lane);
     }
 
     // What the peer can read now.
@@ -162,28 +164,150 @@ TEST_F(OutputTest, keeps_order_when_the_spool_fills_while_it_drains)
     EXPECT_EQ(got + drain_all(), expected);
 }
 
-TEST_F(OutputTest, what_the_spool_refuses_stays_in_memory_and_the_writer_is_to_wait)
+// A file system that is full from here on, for this process.
+class SmallDisk {
+public:
+    explicit SmallDisk(rlim_t bytes) : handler_(std::signal(SIGXFSZ, SIG_IGN))
+    {
+        ::getrlimit(RLIMIT_FSIZE, &old_);
+        const rlimit small{bytes, old_.rlim_max};
+        ::setrlimit(RLIMIT_FSIZE, &small);
+    }
+    ~SmallDisk()
+    {
+        ::setrlimit(RLIMIT_FSIZE, &old_);
+        std::signal(SIGXFSZ, handler_);
+    }
+    SmallDisk(const SmallDisk&) = delete;
+    SmallDisk& operator=(const SmallDisk&) = delete;
+
+private:
+    rlimit old_{};
+    void (*handler_)(int);
+};
+
+TEST_F(OutputTest, what_a_full_disk_refuses_stays_in_memory)
 {
-    const std::string text = pattern(3 * Output::kMemory);
-    rlimit old{};
-    ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &old), 0);
-    const auto old_handler = std::signal(SIGXFSZ, SIG_IGN);
-    const rlimit none{100'000, old.rlim_max};
-    ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &none), 0);
-    EXPECT_FALSE(output_.full());
-    EXPECT_EQ(send(text), SendResult::passed);
-    EXPECT_TRUE(output_.full());
-    EXPECT_EQ(send("behind it"), SendResult::queued);
-    ::setrlimit(RLIMIT_FSIZE, &old);
-    std::signal(SIGXFSZ, old_handler);
+    std::string expected;
+    {
+        const SmallDisk disk(250'000);
+        for (unsigned i = 0; i < 40; ++i) {
+            const std::string text = pattern(60'000, i);
+            expected += text;
+            send(text);
+        }
+    }
+    EXPECT_EQ(output_.disk_error(), EFBIG);
     EXPECT_FALSE(output_.gone());
-    EXPECT_FALSE(output_.wait_below(Output::kMemory, 0));
-    EXPECT_EQ(send(" and this"), SendResult::queued);
-    SendResult last{};
-    EXPECT_EQ(drain_all(&last), text + "behind it and this") << "in order, also what came when there was room again";
-    EXPECT_EQ(last, SendResult::sent);
-    EXPECT_FALSE(output_.full());
-    EXPECT_TRUE(output_.wait_below(Output::kMemory, 0));
+    EXPECT_EQ(drain_all(), expected);
+    EXPECT_EQ(output_.disk_error(), 0);
+    EXPECT_EQ(send("on"), SendResult::sent);
+}
+
+TEST_F(OutputTest, a_directory_that_is_not_there_keeps_all_in_memory)
+{
+    output_.open("/nonexistent");
+    std::string expected;
+    for (unsigned i = 0; i < 40; ++i) {
+        const std::string text = pattern(60'000, i);
+        expected += text;
+        send(text);
+    }
+    EXPECT_EQ(output_.disk_error(), ENOENT);
+    EXPECT_EQ(drain_all(), expected);
+}
+
+// Units "<lane letter><bytes>\n"; the lanes in the order in which their units arrive.
+std::string lanes_of(const std::string& got)
+{
+    std::string order;
+    for (std::size_t at = 0; at < got.size(); at = got.find('\n', at) + 1) {
+        order += got[at];
+    }
+    return order;
+}
+
+TEST_F(OutputTest, lanes_take_turns)
+{
+    const auto unit = [](char lane) { return std::string(1, lane) + std::string(60'000, '.') + "\n"; };
+    ASSERT_EQ(send(pattern(300'000)), SendResult::passed);
+    std::size_t unsent = output_.pending_bytes();
+    for (int i = 0; i < 30; ++i) {
+        send(unit('A'), kContext, 7);
+    }
+    send("Bsmall\n", kContext, 8);
+    send("Csmall\n", kContext, 9);
+    send(unit('B'), kContext, 8);
+    const std::string got = drain_all().substr(300'000);
+    EXPECT_GT(unsent, 0U);
+    const std::string order = lanes_of(got);
+    EXPECT_EQ(order.size(), 33U);
+    EXPECT_LE(order.find('B'), 6U) << order;
+    EXPECT_LE(order.find('C'), 6U) << order;
+    EXPECT_EQ(std::count(order.begin(), order.end(), 'A'), 30);
+}
+
+TEST_F(OutputTest, a_unit_is_never_torn_by_another_lane)
+{
+    std::string seen[3];
+    std::string expected[3];
+    std::string got;
+    for (unsigned i = 0; i < 600; ++i) {
+        const unsigned lane = i * 7 % 3;
+        const std::string text = std::string(1, static_cast<char>('A' + lane)) + std::to_string(i) + std::string(i * 977 % 70'000, '.') + "\n";
+        expected[lane] += text;
+        send(text, kContext, static_cast<std::uint16_t>(lane));
+        if (i % 50 == 0) {
+            got += receive();
+            output_.drain(ours_.get());
+        }
+    }
+    got += drain_all();
+    for (std::size_t at = 0; at < got.size();) {
+        const std::size_t end = got.find('\n', at) + 1;
+        seen[got[at] - 'A'] += got.substr(at, end - at);
+        at = end;
+    }
+    for (unsigned lane = 0; lane < 3; ++lane) {
+        EXPECT_TRUE(seen[lane] == expected[lane]) << lane;
+    }
+}
+
+TEST_F(OutputTest, a_lane_waits_for_its_own_output_only)
+{
+    ASSERT_EQ(send(pattern(400'000), kContext, 1), SendResult::passed);
+    send(pattern(400'000), kContext, 1);
+    EXPECT_GE(output_.queued_in(1), 400'000U);
+    EXPECT_EQ(output_.queued_in(2), 0U);
+    EXPECT_TRUE(output_.wait_below(0, 0, 2));
+    EXPECT_FALSE(output_.wait_below(100'000, 1, 1));
+    send("small", kContext, 2);
+    EXPECT_EQ(output_.queued_in(2), 5U);
+}
+
+TEST_F(OutputTest, discards_one_lane)
+{
+    ASSERT_EQ(send(pattern(300'000), kContext, 1), SendResult::passed);
+    const std::string rest = pattern(2 * Output::kMemory);
+    send(rest, kContext, 1);
+    send("other", kContext, 2);
+    output_.discard(1);
+    EXPECT_EQ(drain_all(), pattern(300'000) + "other");
+    EXPECT_EQ(output_.pending_bytes(), 0U);
+}
+
+TEST_F(OutputTest, one_call_of_drain_sends_no_more_than_a_burst)
+{
+    int large = 8 << 20;
+    ASSERT_EQ(::setsockopt(ours_.get(), SOL_SOCKET, SO_SNDBUFFORCE, &large, sizeof large) == 0 ||
+                  ::setsockopt(ours_.get(), SOL_SOCKET, SO_SNDBUF, &large, sizeof large) == 0, true);
+    output_.seize();
+    for (int i = 0; i < 64; ++i) {
+        send(pattern(64'000));
+    }
+    EXPECT_EQ(output_.drain(ours_.get()), SendResult::queued);
+    EXPECT_GT(output_.pending_bytes(), 0U);
+    EXPECT_EQ(drain_all().size(), 64U * 64'000U);
 }
 
 TEST_F(OutputTest, a_peer_that_is_gone_is_told)
