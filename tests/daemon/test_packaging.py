@@ -25,6 +25,8 @@ class Quickstart(DaemonTest):
     """In a copy of packaging/, so that what it writes and stops is not a quickstart of the person who tests."""
 
     def setUp(self):
+        proc.become_subreaper()             # and reap nothing for now, like the first process of some containers
+        self.addCleanup(self.reap)
         self.root = tempfile.mkdtemp(prefix='ftm-quickstart-', dir='/tmp')
         self.addCleanup(shutil.rmtree, self.root, True)
         os.chmod(self.root, 0o755)
@@ -36,7 +38,14 @@ class Quickstart(DaemonTest):
         env = {**os.environ, 'PHP_FTM_PORT': str(port or self.port), 'PHP_FTM_BINARY': binary().path,
                'PHP_FTM_CACHE': os.path.join(self.root, 'cache')}
         return subprocess.run([os.path.join(self.root, 'packaging', 'quickstart'), *arguments], stdin=subprocess.DEVNULL,
-                              capture_output=True, text=True, env=env, timeout=240 * proc.time_scale())
+                              capture_output=True, text=True, env=env, timeout=50 * proc.time_scale())
+
+    def reap(self):
+        try:
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
+        except ChildProcessError:
+            pass
 
     def processes(self):
         """Those whose command line names our directory: nginx and php-ftm."""
