@@ -1,5 +1,6 @@
 """worker.watch: changed files start a new generation, once however many they are."""
 
+import json
 import os
 import shutil
 import signal
@@ -19,7 +20,7 @@ class Watch(WorkerTest):
         root = kwargs.pop('root_files', {})
         source = LOOP % {'boot': 'include __DIR__ . "/app/code.php";', 'callback': 'echo code(), " ", $booted;', 'after': '', 'end': ''}
         self.files = {'app/code.php': self.code('one'), **root}
-        return self.worker(source=source, settings=[('worker.watch[]', f'"{p}"') for p in patterns], **kwargs)
+        return self.worker(source=source, settings=[('pm.status_path', '/status'), *(('worker.watch[]', f'"{p}"') for p in patterns)], **kwargs)
 
     def worker(self, settings=(), source=None, **kwargs):
         # the files have to be there before the server starts
@@ -56,6 +57,9 @@ class Watch(WorkerTest):
         self.becomes(server, 'two')
         server.wait_for(r'NOTICE: \[pool www\] .*/app/code.php changed: a new generation starts')
         self.assertEqual(self.reloads(server), 1)
+        status = json.loads(server.get('/status', 'json&full', SCRIPT_NAME='/status', SCRIPT_FILENAME='/status').text)
+        self.assertEqual((status['worker restarts'], status['worker restarts watch']), (1, 1))
+        self.assertIn('watch', [process['worker last restart'] for process in status['processes']])
 
     def test_nothing_is_lost_meanwhile(self):
         server = self.watched()
