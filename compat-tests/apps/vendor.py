@@ -17,7 +17,7 @@ import debian
 
 PROJECT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 LIBRARIES = r'php-.*|composer|jsonlint'
-SUITES = ['sid', 'trixie']
+SUITES = ['sid', 'forky']        # trixie's Symfony 6.4 and Laravel 10 know no worker mode
 
 
 def fetch(name, packages):
