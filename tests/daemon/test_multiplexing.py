@@ -367,7 +367,11 @@ class Ends(MultiplexTest):
                 client.send(1, self.params(self.wait, n=1, go=go))
                 client.connection.send(bad + fcgi.whole_request(self.params(self.hello, n=2), flags=fcgi.KEEP_CONN, request_id=2))
                 open(go, 'w').close()
-                self.assertTrue(client.connection.wait_closed(10))
+                try:
+                    while record := client.connection.read_record():
+                        self.assertEqual(record.request_id, 1, 'nothing behind the error is read')
+                except fcgi.Closed:
+                    pass
         self.assertBody(self.server.get(self.hello, 'n=1'), 'hello 1')
 
     def test_full_queue_refuses_one_by_one(self):
@@ -402,6 +406,30 @@ class Ends(MultiplexTest):
         self.assertEqual(client.until_done(1)[0].body, b'part')
         client.send(1, fcgi.script_params(hello, QUERY_STRING='n=1'))
         self.assertBody(client.until_done(1)[0], 'hello 1')
+
+    def test_request_that_c_code_holds_leaves_its_neighbours(self):
+        """The standby thread ends it for the client; those that share the connection are answered, then it closes."""
+        server = self.serve([Pool(children=6, settings={'request_terminate_timeout': '2'})])
+        stuck = server.script('stuck.php', '<?php echo "part"; flush(); hash_pbkdf2("sha512", "password", "salt", 2000000000);')
+        nap = server.script('nap.php', '<?php usleep(300000); echo "slept $_GET[n]";')
+        client = Multiplexer(server)
+        self.addCleanup(client.connection.close)
+        client.send(1, fcgi.script_params(stuck))
+        n = 1
+        while not client.responses[1].complete:          # two of them overlap at any time
+            while n - len(client.done) < 3:
+                n += 1
+                client.send(n, fcgi.script_params(nap, QUERY_STRING=f'n={n}'))
+            client.read()
+        self.assertEqual(client.responses[1].finish().body, b'part')
+        open_ = [i for i in range(2, n + 1) if not client.responses[i].complete]
+        self.assertGreater(len(open_), 0)
+        client.until_done(*open_)
+        for i in range(2, n + 1):
+            self.assertBody(client.responses[i].finish(), f'slept {i}')
+        self.assertTrue(client.connection.wait_closed(20))
+        server.wait_for(r'exited on signal 15 \(SIGTERM\)', 20)
+        self.assertBody(server.get(nap, 'n=after'), 'slept after')
 
     def test_crash_of_one_leaves_its_neighbours(self):
         if sanitized():
