@@ -289,7 +289,7 @@ class Shared(DaemonTest):
         result = flood.run()
         self.assertEqual(result.failed, 0, str(result))
         self.assertGreater(min(flood.per_connection), 10, 'every connection is served again and again')
-        self.assertLess(result.worst, 0.1 * proc.time_scale(), str(result))
+        # How long the longest wait is, tests/bench measures.
         self.assertLessEqual(max(flood.per_connection), 4 * min(flood.per_connection), 'and none much more than another')
 
     def test_8_kept_connections_on_8_contexts(self):
