@@ -81,7 +81,17 @@ Page ping_page(const Core& core, bool head)
     return page;
 }
 
-Page status_page(Core& core, bool head, const char* query_string)
+// php-fpm's page counts the child that makes it. Where the standby thread makes it, none of the contexts does, but a
+// reader is not to see a pool in which nobody works.
+void count_reader(observe::PoolStatus& status)
+{
+    if (status.figures.active == 0 && status.figures.idle > 0) {
+        --status.figures.idle;
+        ++status.figures.active;
+    }
+}
+
+Page status_page(Core& core, bool head, const char* query_string, bool counts_reader)
 {
     Page page;
     page.headers.append(kNoCache);
@@ -92,7 +102,11 @@ Page status_page(Core& core, bool head, const char* query_string)
     const observe::StatusQuery query =
         observe::parse_status_query(query_string != nullptr ? query_string : std::string_view());
     page.headers.append(type_line(observe::content_type(query.format), core.settings.page_headers));
-    page.body = observe::status_body(pool_status(core, query.full), query);
+    observe::PoolStatus status = pool_status(core, query.full);
+    if (counts_reader) {
+        count_reader(status);
+    }
+    page.body = observe::status_body(status, query);
     return page;
 }
 
@@ -154,7 +168,7 @@ std::optional<BuiltinAnswer> builtin_page(Core& core, const Session& session, co
     // What comes through pm.status_listen is another pool's in php-fpm: neither counted nor logged here.
     const OnSlot on_slot(status_only ? nullptr : slot, job, script);
     Page page = wanted == php::BuiltinPage::ping     ? ping_page(core, head)
-                : wanted == php::BuiltinPage::status ? status_page(core, head, script.query_string)
+                : wanted == php::BuiltinPage::status ? status_page(core, head, script.query_string, !status_only)
                                                      : not_found(core);
     page.headers.insert(0, core.settings.page_headers.x_powered_by);
     if (!status_only) {
