@@ -94,6 +94,12 @@ def load(folders, patterns=()):
     return [t for t in flat(suite) if not patterns or any(p in t.id() for p in patterns)]
 
 
+def end_class(tests):
+    if tests is not None:
+        tests.tearDownClass()
+        tests.doClassCleanups()
+
+
 def main(folders, patterns=(), list_only=False):
     tests = load(folders, patterns)
     if list_only:
@@ -104,21 +110,24 @@ def main(folders, patterns=(), list_only=False):
     out = sys.stdout
     result = Result(out)
     began = time.monotonic()
-    current_class = None
+    current_class = without = None
     for test in tests:
         if type(test) is not current_class:
-            if current_class is not None and hasattr(current_class, 'tearDownClass'):
-                current_class.tearDownClass()
-            current_class = type(test)
+            end_class(current_class)
+            current_class, without = type(test), None
             try:
                 current_class.setUpClass()
-            except unittest.SkipTest:
-                pass
-        test(result)
+            except unittest.SkipTest as why:
+                without = str(why)
+        if without is None:
+            test(result)
+        else:
+            result.startTest(test)
+            result.addSkip(test, without)
+            result.stopTest(test)
         if result.shouldStop:
             break
-    if current_class is not None:
-        current_class.tearDownClass()
+    end_class(current_class)
     failed = len(result.problems)
     if failed:
         out.write('\nfailed:\n' + ''.join(f'  {name}\n' for name, _ in result.problems))
