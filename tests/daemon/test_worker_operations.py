@@ -250,13 +250,14 @@ class Queues(OperationsTest):
     def test_full_queue_of_one_kind_is_no_business_of_the_other(self):
         server = self.worker(settings=[('request_queue_limit', '2')])
         gate = os.path.join(server.tmp, 'gate')
-        slow = server.script('slow.php', f'<?php while (!file_exists("{gate}")) usleep(5000); echo "done";')
+        slow = server.script('slow.php', f'<?php touch("{gate}-runs"); while (!file_exists("{gate}")) usleep(5000); echo "done";')
         waiting = []
         for _ in range(3):  # one runs, two wait
             connection = server.connect(timeout=30)
             self.addCleanup(connection.close)
             connection.send_request(fcgi.script_params(slow))
             waiting.append(connection)
+            self.poll(lambda: os.path.exists(gate + '-runs'), 10)
         self.poll(lambda: self.status(server)['listen queue'] >= 2)
         self.assertEqual([self.ask(server, 'count', timeout=10).text for _ in range(3)], ['1', '2', '3'])
         self.assertEqual(server.get(slow, timeout=10).status, 503)
