@@ -10,6 +10,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/check.hpp"
@@ -174,10 +175,20 @@ void Master::tell_parent(bool ok)
     }
 }
 
+bool Master::is_child(pid_t pid)
+{
+    siginfo_t info;
+    return ::waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED | WNOHANG | WNOWAIT) == 0;
+}
+
 // Hosts of the image that executed us: they serve until our own are ready.
 void Master::adopt_inherited()
 {
     for (const InheritedHost& inherited : start_.inherited.hosts) {
+        if (!is_child(inherited.pid)) { // its end would never be seen
+            ::close(inherited.channel);
+            continue;
+        }
         for (const int fd : {inherited.channel, inherited.log_read}) {
             ::fcntl(fd, F_SETFD, FD_CLOEXEC);
         }

@@ -47,6 +47,7 @@ private:
 
     bool initialize();
     bool open_status_listeners();
+    static bool is_child(pid_t pid);
     void adopt_inherited();
     void tell_parent(bool ok);
     void loop_once();

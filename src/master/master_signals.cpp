@@ -128,6 +128,11 @@ void Master::reload()
             if (host.alive && !host.channel.valid()) { // about to end: the next image would not know who that was
                 await_end(host);
             }
+        }
+    }
+    // From here on nobody is reaped: the next image would wait for ever for the end of a host that it cannot see.
+    for (Pool& pool : pools_) {
+        for (HostProcess& host : pool.hosts) {
             if (!host.alive) {
                 continue;
             }

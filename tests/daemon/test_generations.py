@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import subprocess
 import time
 from tempfile import TemporaryDirectory
 
@@ -104,6 +105,17 @@ class Generations(DaemonTest):
         self.assertEqual(running.read_response().text, 'whole', 'what has begun is finished')
         self.poll(lambda: not server.workers() and not server.hosts(), 15, 'the old generation ended')
         self.assertNotIn('FTM_GENERATION', server.log_text())
+
+    @ftm_only('php-fpm has no generations')
+    def test_host_that_is_no_child_any_more_is_not_waited_for(self):
+        """Reaped by the image before, in the moment of its reload: nothing would ever tell of its end."""
+        stranger = subprocess.Popen(['sleep', '600'])
+        self.addCleanup(stranger.wait)
+        self.addCleanup(stranger.kill)
+        server = self.serve(env={'FTM_GENERATION': f'v2 0 connection3 x{b"www".hex()} {stranger.pid} 900 901 0'})
+        self.assertEqual(server.get(server.script('hello.php', '<?php echo "hello";')).text, 'hello')
+        server.stop()
+        self.assertIsNone(stranger.poll())
 
     @ftm_only('php-fpm ends what still runs')
     def test_two_reloads_while_a_request_runs(self):
