@@ -317,6 +317,23 @@ class Isolation(WorkerTest):
         self.assertFalse({'HTTP_X_SECRET', 'HTTP_COOKIE', 'AUTH'} & set(second['server']))
         self.assertGreaterEqual(second['server']['REQUEST_TIME_FLOAT'], first['server']['REQUEST_TIME_FLOAT'])
 
+    def test_objects_in_superglobals_end_before_the_next_request(self):
+        server = self.worker()
+        self.php(server, """class Held { function __construct(public $name) {}
+            function __destruct() { echo "end of $this->name ", count($GLOBALS[$this->name] ?? $_GET), "\n"; header("X-Held: 1"); } }
+            $_GET["o"] = new Held("_GET"); $_POST["o"] = new Held("_POST"); $_COOKIE["o"] = new Held("_COOKIE"); $_SERVER["o"] = new Held("_SERVER");
+            $_FILES["o"] = new Held("_FILES"); $_REQUEST["o"] = new Held("_REQUEST");""")
+        names = ('_GET', '_POST', '_COOKIE', '_SERVER', '_FILES', '_REQUEST')
+        for name in names:
+            server.wait_for(f'end of {name} ')
+        answer = self.ask(server)
+        self.assertEqual((answer.text, answer.header('X-Held')), ('hello 2', None))
+
+    def test_session_of_the_loop_ends_before_the_next_request(self):
+        server = self.worker(boot='class Held { function __destruct() { echo "end of _SESSION\\n"; } }', after='$_SESSION = ["o" => new Held];')
+        self.assertEqual([self.ask(server).text for _ in range(3)], ['hello 1', 'hello 2', 'hello 3'])
+        server.wait_for('end of _SESSION')
+
     def test_uploads(self):
         server = self.worker()
         body, kind = multipart([('t', 'v')], [('f', 'a.txt', 'text/plain', b'content')])
