@@ -373,6 +373,16 @@ class Isolation(WorkerTest):
                 self.assertEqual(self.php(server, start, HTTP_COOKIE=f'PHPSESSID={client[0]}').text, f'{client[0]} {turn}')
         self.assertEqual(self.php(server, 'var_dump($_SESSION ?? null, session_id(), session_status());').text, 'NULL\nstring(0) ""\nint(1)\n')
 
+    def test_constant_with_the_session_id(self):
+        server = self.worker(boot='ini_set("session.use_only_cookies", "0");')
+        started = self.php(server, 'session_start(); echo session_id(), " ", @constant("SID");').text.split()
+        self.assertEqual(started[1], 'PHPSESSID=' + started[0])
+        show = 'echo "[", defined("SID") ? @constant("SID") : "", "]";'
+        self.assertEqual(self.php(server, show).text, '[]')
+        self.php(server, 'session_start(); session_destroy();')
+        self.assertEqual(self.php(server, show).text, '[]')
+        self.assertRegex(self.php(server, 'session_start(); ' + show).text, r'^\[PHPSESSID=\w+\]$')
+
     def test_session_array_that_was_filled_between_two_requests(self):
         server = self.worker(after='$_SESSION["secret"] = 1;')
         for _ in range(3):
