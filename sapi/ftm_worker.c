@@ -22,6 +22,7 @@ void ftm_worker_return_to_boot(void)
         return;
     }
     FTM_G(worker_state) = FTM_WORKER_LEAVING;
+    ftm_worker_forget_input();
     ftm_worker_end_boot_output();
     ftm_worker_request_begin(FTM_G(worker_boot), &nothing);
     EG(exit_status) = exit_status;
@@ -78,6 +79,7 @@ PHP_FUNCTION(frankenphp_handle_request)
             RETURN_THROWS();
         }
     }
+    ftm_worker_forget_input();
     ftm_worker_end_boot_output();
     if (EG(exception)) {
         RETURN_THROWS();

@@ -23,6 +23,8 @@ typedef enum ftm_worker_step {
 
 ftm_worker_step ftm_worker_request_begin(void *request, const ftm_request_info *info);
 ftm_worker_step ftm_worker_request_end(void);
+/* The superglobals of the request that was, when the script asks for the next one. May bail out or leave an exception. */
+void ftm_worker_forget_input(void);
 /* What the script has left in output buffers between two requests goes to the log. May bail out or leave an exception. */
 void ftm_worker_end_boot_output(void);
 

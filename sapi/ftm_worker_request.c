@@ -86,6 +86,27 @@ static void call_modules(bool startup)
     }
 }
 
+/* Objects that were put into a superglobal are destroyed while what they print goes to the log. Where the next request's
+ * values replace them it would go to the next visitor. */
+void ftm_worker_forget_input(void)
+{
+    zend_auto_global *global;
+    ZEND_HASH_MAP_FOREACH_PTR(CG(auto_globals), global)
+    {
+        if (zend_string_equals_literal(global->name, "_ENV")) {
+            continue;
+        }
+        zval *value = zend_hash_find(&EG(symbol_table), global->name);
+        if (value != NULL) {
+            zval past;
+            ZVAL_COPY_VALUE(&past, value);
+            ZVAL_EMPTY_ARRAY(value); /* first: a destructor may read it */
+            zval_ptr_dtor(&past);
+        }
+    }
+    ZEND_HASH_FOREACH_END();
+}
+
 /* $_ENV stays. $_REQUEST is made again where it has been used; $_SERVER always, for it may be used unseen. */
 static void renew_superglobals(void)
 {

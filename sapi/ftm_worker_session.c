@@ -8,6 +8,17 @@ static bool has_session_module(void)
     return zend_hash_str_exists(&module_registry, ZEND_STRL("session"));
 }
 
+/* As ext/session does in the next session_start(), but the next visitor's page may have none. The constant itself must
+ * stay: compiled code points to it. */
+static void forget_sid_constant(void)
+{
+    zval *sid = zend_get_constant_str(ZEND_STRL("SID"));
+    if (sid != NULL) {
+        zval_ptr_dtor(sid);
+        ZVAL_EMPTY_STRING(sid);
+    }
+}
+
 void ftm_worker_reset_session(void)
 {
     volatile bool bailed = false;
@@ -61,6 +72,7 @@ void ftm_worker_reset_session(void)
     PS(mod_data) = NULL;
     PS(mod_user_is_open) = 0;
     PS(define_sid) = 1;
+    forget_sid_constant();
     zend_hash_str_del(&EG(symbol_table), ZEND_STRL("_SESSION"));
     if (bailed) {
         zend_bailout();

@@ -317,6 +317,23 @@ class Isolation(WorkerTest):
         self.assertFalse({'HTTP_X_SECRET', 'HTTP_COOKIE', 'AUTH'} & set(second['server']))
         self.assertGreaterEqual(second['server']['REQUEST_TIME_FLOAT'], first['server']['REQUEST_TIME_FLOAT'])
 
+    def test_objects_in_superglobals_end_before_the_next_request(self):
+        server = self.worker()
+        self.php(server, """class Held { function __construct(public $name) {}
+            function __destruct() { echo "end of $this->name ", count($GLOBALS[$this->name] ?? $_GET), "\n"; header("X-Held: 1"); } }
+            $_GET["o"] = new Held("_GET"); $_POST["o"] = new Held("_POST"); $_COOKIE["o"] = new Held("_COOKIE"); $_SERVER["o"] = new Held("_SERVER");
+            $_FILES["o"] = new Held("_FILES"); $_REQUEST["o"] = new Held("_REQUEST");""")
+        names = ('_GET', '_POST', '_COOKIE', '_SERVER', '_FILES', '_REQUEST')
+        for name in names:
+            server.wait_for(f'end of {name} ')
+        answer = self.ask(server)
+        self.assertEqual((answer.text, answer.header('X-Held')), ('hello 2', None))
+
+    def test_session_of_the_loop_ends_before_the_next_request(self):
+        server = self.worker(boot='class Held { function __destruct() { echo "end of _SESSION\\n"; } }', after='$_SESSION = ["o" => new Held];')
+        self.assertEqual([self.ask(server).text for _ in range(3)], ['hello 1', 'hello 2', 'hello 3'])
+        server.wait_for('end of _SESSION')
+
     def test_uploads(self):
         server = self.worker()
         body, kind = multipart([('t', 'v')], [('f', 'a.txt', 'text/plain', b'content')])
@@ -355,6 +372,16 @@ class Isolation(WorkerTest):
             for client in (one, two):
                 self.assertEqual(self.php(server, start, HTTP_COOKIE=f'PHPSESSID={client[0]}').text, f'{client[0]} {turn}')
         self.assertEqual(self.php(server, 'var_dump($_SESSION ?? null, session_id(), session_status());').text, 'NULL\nstring(0) ""\nint(1)\n')
+
+    def test_constant_with_the_session_id(self):
+        server = self.worker(boot='ini_set("session.use_only_cookies", "0");')
+        started = self.php(server, 'session_start(); echo session_id(), " ", @constant("SID");').text.split()
+        self.assertEqual(started[1], 'PHPSESSID=' + started[0])
+        show = 'echo "[", defined("SID") ? @constant("SID") : "", "]";'
+        self.assertEqual(self.php(server, show).text, '[]')
+        self.php(server, 'session_start(); session_destroy();')
+        self.assertEqual(self.php(server, show).text, '[]')
+        self.assertRegex(self.php(server, 'session_start(); ' + show).text, r'^\[PHPSESSID=\w+\]$')
 
     def test_session_array_that_was_filled_between_two_requests(self):
         server = self.worker(after='$_SESSION["secret"] = 1;')
