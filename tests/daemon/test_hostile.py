@@ -55,8 +55,9 @@ class HostileScript(DaemonTest):
             server.get(rob, timeout=5)
         except fcgi.FcgiError:
             pass
+        # A request that comes while the loop above still runs may be answered by the old engine, on a number already closed.
+        self.poll(lambda: server.workers() and workers[0] not in server.workers(), 10, 'a new engine')
         self.serves(server, hello)
-        self.assertNotEqual(server.workers(), workers)
 
     def test_messages_cannot_forge_log_lines(self):
         """A line feed in a message, or in a path that a client chose, starts a decorated line, not one of its own."""
