@@ -39,6 +39,7 @@ struct Session {
     }
 
     const std::uint32_t index;
+    std::atomic<std::uint32_t> next_free{0};  // the session table's, while nobody has it
 
     // any thread
     net::ReadRight read_right;

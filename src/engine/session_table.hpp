@@ -1,12 +1,12 @@
-// All sessions of an engine by index. Lookup takes no lock; sessions are created on demand and live as long as the
-// table. Threads: any.
+// All sessions of an engine by index. Lookup, and taking and giving back one that was used before, take no lock; sessions
+// are created on demand and live as long as the table. Threads: any.
 #pragma once
 
 #include <array>
 #include <atomic>
+#include <cstdint>
 #include <memory>
 #include <mutex>
-#include <vector>
 
 #include "engine/session.hpp"
 
@@ -32,6 +32,9 @@ public:
     [[nodiscard]] std::uint32_t open() const noexcept { return open_.load(std::memory_order_acquire); }
 
 private:
+    Session* pop_free() noexcept;
+    Session* create();
+
     static constexpr std::uint32_t kChunk = 256;
     static constexpr std::uint32_t kChunks = 1024;
     using Chunk = std::array<std::unique_ptr<Session>, kChunk>;
@@ -42,8 +45,10 @@ private:
     std::atomic<const char*> spool_directory_{"/tmp"};
     std::atomic<std::uint32_t> created_{0};
     std::atomic<std::uint32_t> open_{0};
-    std::mutex mutex_;
-    std::vector<Session*> free_;  // guarded by mutex_; last in, first out: warm memory first
+    // The free ones, last in, first out: warm memory first. Index + 1 of the first, which names the next (Session::next_free);
+    // above them a count of changes, so that nobody who has looked at an old first takes it for the same (ABA).
+    std::atomic<std::uint64_t> free_{0};
+    std::mutex create_mutex_;
 };
 
 }  // namespace ftm::engine

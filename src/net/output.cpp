@@ -59,9 +59,11 @@ void Output::open(const char* directory) noexcept
 {
     holder_.store(kNobody);
     gone_.store(false);
-    const std::lock_guard lock(mutex_);
-    directory_ = directory;
-    forget_queue();
+    directory_.store(directory);
+    if (used_.load()) {
+        const std::lock_guard lock(mutex_);
+        forget_queue();
+    }
 }
 
 void Output::forget_queue() noexcept
@@ -71,6 +73,7 @@ void Output::forget_queue() noexcept
     leaving_.clear();
     left_ = 0;
     lanes_.clear();
+    used_.store(false);
 }
 
 std::size_t Output::unsent_of(Lane lane) const noexcept
@@ -94,9 +97,10 @@ void Output::enqueue(std::span<const iovec> parts, Lane lane)
     if (gone()) {
         return;
     }
+    used_.store(true);
     auto place = std::find_if(lanes_.begin(), lanes_.end(), [&](const OutputLane& one) { return one.id() == lane; });
     if (place == lanes_.end()) {
-        place = lanes_.emplace(lanes_.end(), lane, directory_);
+        place = lanes_.emplace(lanes_.end(), lane, directory_.load());
     }
     place->push(parts);
     if (place->disk_error() != 0) {
@@ -112,6 +116,7 @@ void Output::keep_rest(std::span<const iovec> parts, std::size_t sent, Lane lane
     if (gone()) {
         return;
     }
+    used_.store(true);
     std::size_t skip = sent;
     for (const iovec& part : parts) {
         const std::size_t skipped = std::min(skip, part.iov_len);

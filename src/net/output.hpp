@@ -84,9 +84,10 @@ private:
     std::atomic<bool> gone_{false};
     std::atomic<int> disk_error_{0};
     std::atomic<std::size_t> queued_{0};  // written under mutex_: bytes of leaving_ and of all lanes
+    std::atomic<bool> used_{false};  // written under mutex_: anything was queued since open(), which else needs no lock
+    std::atomic<const char*> directory_{"/tmp"};
     std::mutex mutex_;  // guards what follows
     std::condition_variable drained_;
-    const char* directory_ = "/tmp";
     std::string leaving_;        // units of one lane on their way, the first perhaps in part
     std::size_t left_ = 0;       // bytes of leaving_ that have left
     Lane leaving_lane_ = 0;

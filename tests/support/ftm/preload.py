@@ -1,4 +1,4 @@
-"""Small libraries that a test preloads into a server, to bring about what the machine does not: tests/support/preload/*.c."""
+"""Small libraries that a test has a server load, to bring about what the machine does not: tests/support/preload/*.c."""
 
 import os
 import shutil
@@ -17,12 +17,19 @@ def folder(test):
     return path
 
 
+def library(test, name):
+    """Path of the built tests/support/preload/NAME.c; skips the test where there is no compiler."""
+    compiler = shutil.which('cc') or shutil.which('gcc')
+    if compiler is None:
+        test.skipTest('no C compiler')
+    path = os.path.join(folder(test), name + '.so')
+    subprocess.run([compiler, '-shared', '-fPIC', '-o', path, os.path.join(SUPPORT, 'preload', name + '.c'), '-ldl'], check=True)
+    os.chmod(path, 0o755)
+    return path
+
+
 def preload(test, name, **env):
     """Environment of a server with that library; skips the test where it cannot be."""
-    compiler = shutil.which('cc') or shutil.which('gcc')
-    if compiler is None or sanitized():
-        test.skipTest('no C compiler, or a sanitizer that wants to be loaded first')
-    library = os.path.join(folder(test), name + '.so')
-    subprocess.run([compiler, '-shared', '-fPIC', '-o', library, os.path.join(SUPPORT, 'preload', name + '.c'), '-ldl'], check=True)
-    os.chmod(library, 0o755)
-    return {'LD_PRELOAD': library, **{key: str(value) for key, value in env.items()}}
+    if sanitized():
+        test.skipTest('a sanitizer wants to be loaded first')
+    return {'LD_PRELOAD': library(test, name), **{key: str(value) for key, value in env.items()}}
