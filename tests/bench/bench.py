@@ -32,6 +32,9 @@ SCRIPTS = {
     'sleep.php': '<?php usleep((int) $_SERVER["SLEEP_US"]); echo "slept";',
     'spin.php': '<?php $end = microtime(true) + $_SERVER["SLEEP_US"] / 1e6; while (microtime(true) < $end); echo "spun";',
     # A page that needs some 8 MB while it runs.
+    # A page that is slow where opcache does not hold it.
+    'compiled.php': '<?php ' + ''.join(f'function f{n}($x) {{ foreach ($x as $k => $v) yield $k + {n} => "$v {n}"; }} ' for n in range(1500)) + 'echo "compiled";',
+    'reset.php': '<?php echo opcache_reset() ? "done" : "refused";',
     'memory.php': '<?php $rows = []; for ($i = 0; $i < 40000; $i++) $rows[] = [$i, str_repeat("x", 64)]; echo count($rows);',
 }
 
@@ -340,6 +343,32 @@ def status(bench):
             half[kind] = '-' if none else result['p50_ms']
         bench.row(f'contexts {what}: p50, ms', half['fpm'], half['ftm'])
         bench.row(f'contexts {what}: slowest, ms', slowest['fpm'], slowest['ftm'], goal='< 5')
+
+
+@measurement
+def restarts(bench):
+    """pages while opcache_reset() is called twice a second, beside undisturbed and uncached ones"""
+    bench.heading('opcache_reset() every 0.5 s, a page of 1,500 functions, 4 clients')
+    length = max(4 * bench.options.seconds, 4)
+    figures = {}
+    for kind in KINDS:
+        with bench.subject(kind) as subject:
+            subject.load('compiled.php', '-n', 200)
+            cached = subject.load('compiled.php', '-c', 4, '-t', length, '-e', 'compiled')
+            uncached = subject.load('compiled.php', '-c', 4, '-t', bench.options.seconds, '-e', 'compiled', '-p', 'PHP_VALUE=opcache.enable=0')
+            load = subprocess.Popen(subject.load_command('compiled.php', '-c', 4, '-t', length, '-e', 'compiled'),
+                                    stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            while load.poll() is None:
+                subject.load('reset.php', '-n', 1, '-c', 1, '--any-body')
+                time.sleep(0.5)
+            output, errors = load.communicate()
+            reset = bench.figures(subprocess.CompletedProcess([], load.returncode, output, errors), kind, 'compiled.php')
+            figures[kind] = {'undisturbed': cached, 'uncached': uncached, 'with resets': reset}
+    for what in ('undisturbed', 'with resets', 'uncached'):
+        for name, key in (('p50, ms', 'p50_ms'), ('p99, ms', 'p99_ms'), ('slowest, ms', 'max_ms')):
+            bench.row(f'{what}: {name}', *[figures[kind][what][key] for kind in KINDS])
+    kept = [figures[kind]['with resets']['requests'] / figures[kind]['undisturbed']['requests'] for kind in KINDS]
+    bench.row('requests with resets / undisturbed', *[f'{share:.2f}' for share in kept])
 
 
 @measurement

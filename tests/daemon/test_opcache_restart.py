@@ -87,6 +87,34 @@ class OpcacheRestart(DaemonTest):
         if is_ftm():
             self.poll(lambda: len(server.workers()) == 1 and len(server.hosts()) == 1, 45, 'no old generation is left')
 
+    @time_limit(300)
+    @ftm_only('php-fpm compiles every page anew until nobody uses its memory any more')
+    def test_a_restart_compiles_a_page_once(self):
+        """Never slower than the swap: the old generation's pages come from its cache to the end, and of the new one only
+        those miss that were under way before the first had stored what it compiled, at most one per context."""
+        server = self.make(children=4, ini={'opcache.file_update_protection': '0', 'opcache.memory_consumption': '128'})
+        server.file('lib/big.php', '<?php ' + ''.join(f'function big{n}(array $x) {{ foreach ($x as $k => $v) {{ yield $k + {n} => "$v {n}"; }} }}\n' for n in range(2000)) + 'return 1;')
+        page = server.script('big.php', '<?php $file = __DIR__ . "/lib/big.php"; echo getmypid(), opcache_is_script_cached($file) ? " cached" : " compiled"; require $file;')
+        hits, misses, lock = {}, {}, threading.Lock()
+
+        def note(response):
+            pid, _, how = response.text.partition(' ')
+            if how not in ('cached', 'compiled'):
+                return repr(response)
+            with lock:
+                counted = hits if how == 'cached' else misses
+                counted[pid] = counted.get(pid, 0) + 1
+            return None
+        with Load(server.pool().address, make=lambda *_: (fcgi.script_params(page), b'', note), clients=8, seconds=SECONDS + 60, requests=10_000_000, pause=0.002) as load:
+            stop = time.monotonic() + SECONDS
+            while time.monotonic() < stop or len(hits) < 4:
+                self.assertBody(server.get(self.reset, timeout=30), 'bool(true)\n')
+                time.sleep(0.5)
+        self.assertEqual(load.result.failed, 0, str(load.result))
+        self.assertGreater(len(hits), 3, 'generations')
+        for pid, number in misses.items():
+            self.assertLessEqual(number, 4, f'generation {pid}: {hits} {misses}')
+
     @ftm_only('a generation per restart is php-ftm')
     def test_at_most_two_generations_at_once(self):
         server = self.make()
