@@ -10,6 +10,7 @@ import unittest
 
 from ftm import fcgi, proc
 from ftm.case import IS_ROOT, DaemonTest, Pool, Server, ftm_only, is_ftm, needs_module, root_only, sanitizer_threads, stock_only
+from ftm.preload import library
 from ftm.server import POOL_USER, PROJECT, StartError, binary, is_socket
 
 TIME = r'^\[\d\d-\w{3}-\d{4} \d\d:\d\d:\d\d\] '
@@ -447,6 +448,19 @@ class Options(DaemonTest):
             self.assertRegex(server.all_output(), 'Unable to (load dynamic library|initialize module)')
             name = os.path.basename(module)[:-len('.so')]
             self.assertEqual(server.all_output().count(f'packaging/php-runtime/extension {name}'), 1)
+
+    @ftm_only('to php-fpm they are the right ones')
+    def test_zend_extension_of_another_abi_is_not_loaded_and_names_the_command(self):
+        stock = glob.glob(os.path.join(PROJECT, 'build/stock/lib/php/*/opcache.so')) + glob.glob('/usr/lib/php/20*/opcache.so')
+        cases = [(module, 'opcache', 'Failed loading .*undefined symbol') for module in stock]
+        cases.append((library(self, 'zend-extension'), 'zend-extension', 'Cannot load Foreign - it was built with configuration API420240924,NTS'))
+        cases.append(('no_such_module', 'no_such_module', "Failed loading Zend extension 'no_such_module'"))
+        for module, name, words in cases:
+            with self.subTest(module):
+                server = self.serve(args=['-d', f'zend_extension={module}'])
+                self.assertEqual(server.run('echo "serves";').text, 'serves')
+                self.assertRegex(server.all_output(), words)
+                self.assertEqual(server.all_output().count(f'packaging/php-runtime/extension {name}'), 1, server.all_output())
 
     @needs_module('mysqli')
     def test_module_with_an_undefined_symbol_is_a_warning(self):
