@@ -106,6 +106,22 @@ class Generations(DaemonTest):
         self.poll(lambda: not server.workers() and not server.hosts(), 15, 'the old generation ended')
         self.assertNotIn('FTM_GENERATION', server.log_text())
 
+    @ftm_only('php-fpm hands nothing over')
+    def test_image_that_takes_its_time_takes_the_connections_over(self):
+        """A large program, and a disk that has other things to do."""
+        path = os.path.join(self.enterContext(TemporaryDirectory()), 'php-ftm')
+        os.symlink(os.environ['FTM_BINARY'], path)
+        server = self.serve(binary=Binary(path))
+        hello = fcgi.script_params(server.script('hello.php', '<?php echo "hello";'))
+        with server.connect() as idle:
+            self.assertEqual(idle.request(hello).text, 'hello')
+            with open(path + '.new', 'w') as file:
+                file.write(f'#!/bin/sh\n[ -z "$FTM_GENERATION" ] || sleep 4\nexec {os.environ["FTM_BINARY"]} "$@"\n')
+            os.chmod(path + '.new', 0o755)
+            os.rename(path + '.new', path)
+            self.reload(server, 2)
+            self.assertEqual(idle.request(hello).text, 'hello')
+
     @ftm_only('php-fpm has no generations')
     def test_host_that_is_no_child_any_more_is_not_waited_for(self):
         """Reaped by the image before, in the moment of its reload: nothing would ever tell of its end."""
@@ -123,7 +139,7 @@ class Generations(DaemonTest):
         running, release = self.held(server, 'one')
         for count in (2, 3):
             self.reload(server, count)
-        time.sleep(2.5)  # longer than a host waits to be claimed
+        time.sleep(10.5)  # longer than a host waits to be claimed
         release()
         self.assertEqual(running.read_response().text, 'whole')
         server.wait_for(r'WARNING: \[pool www\] child \d+ said into stderr: "last words"$', 10)
