@@ -274,7 +274,8 @@ class Values(StatusTest):
         server = self.serve([Pool(children=2)])
         spin = server.script('spin.php', self.SPIN)
         report = server.script('report.php', '<?php touch($_GET["m"]); for ($i = 0; $i < 60000 && !file_exists($_GET["go"]); $i++) { usleep(5000); clearstatcache(); } '
-                                             'echo json_encode(fpm_get_status());')
+                                             'do { $status = fpm_get_status(); } while (count(array_filter($status["procs"], fn($p) => $p["state"] !== "Idle")) > 1 && !usleep(5000)); '
+                                             'echo json_encode($status);')
 
         def cpu_after(times):
             """One context reports, so the other is the one that runs the script."""
