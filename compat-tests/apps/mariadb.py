@@ -73,7 +73,7 @@ class MariaDb:
             arguments.append('--init-file=' + path)
         with open(self.log, 'ab') as log:
             self.process = subprocess.Popen(arguments, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 300
         while time.monotonic() < deadline:
             with open(self.log, errors='replace') as f:
                 text = f.read()
@@ -89,7 +89,7 @@ class MariaDb:
         if self.process and self.process.poll() is None:
             self.process.terminate()
             try:
-                self.process.wait(60)
+                self.process.wait(300)
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait(10)

@@ -31,7 +31,7 @@ def say(text):
 
 
 def run(*command, check=True, **kwargs):
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120, **kwargs)
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=600, **kwargs)
     say('$ ' + ' '.join(command) + (f': {done.returncode}' if done.returncode else ''))
     if check and done.returncode:
         raise AssertionError(f'{" ".join(command)}: {done.returncode}\n{done.stdout}{done.stderr}')

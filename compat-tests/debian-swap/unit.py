@@ -158,7 +158,7 @@ class Unit:
         ignore = line.startswith('-')
         words = shlex.split(line.lstrip('-'))
         words = [w.replace('$MAINPID', str(self.main)) for w in words]
-        done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True, cwd='/', timeout=60,
+        done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True, cwd='/', timeout=600,
                               env=dict(self.environment, **({'MAINPID': str(self.main)} if self.main else {})))
         self.say(f'  {" ".join(words)}' + (f': {done.returncode}' if done.returncode else ''))
         if done.returncode and not ignore:

@@ -99,7 +99,7 @@ class WebServer:
                     os.kill(pid, signal.SIGKILL)
                 except ProcessLookupError:
                     pass
-        self.process.wait(10)
+        self.process.wait(60)
         if not os.environ.get('FTM_KEEP'):
             shutil.rmtree(self.root, ignore_errors=True)
 

@@ -15,7 +15,7 @@ LINK = '</a.css>; rel=preload; as=style'
 HINT = f'header("Link: {LINK}"); headers_send(103); '
 PAGES = {
     'page.php': '<?php header("X-Foo: bar"); ' + HINT + 'echo "<p>page</p>";',
-    'wait.php': '<?php header("X-Foo: bar"); ' + HINT + 'while (!file_exists("/tmp/ftm-hints-go")) { usleep(1000); clearstatcache(); } http_response_code(404); echo "<p>page</p>";',
+    'wait.php': '<?php header("X-Foo: bar"); ' + HINT + 'while (!file_exists($_GET["go"])) { usleep(1000); clearstatcache(); } http_response_code(404); echo "<p>page</p>";',
     'twice.php': '<?php ' + HINT + 'header("Link: </b.js>; rel=preload; as=script", false); headers_send(103); echo "<p>page</p>";',
     'forged.php': '<?php headers_send(102); http_response_code(103); echo "HTTP/1.1 500 Forged\\r\\nContent-Length: 6\\r\\n\\r\\nforged";',
 }
@@ -24,7 +24,7 @@ RELAYS = Setup('lighttpd-hints', Lighttpd, variant='hints')
 BREAK = [s for s in SETUPS if s.name in ('nginx-unix', 'nginx-tcp-keep', 'apache-SetHandler-unix', 'haproxy-unix', 'caddy-unix')]
 
 
-def exchange(port, path, version='HTTP/1.1', until=None, timeout=10):
+def exchange(port, path, version='HTTP/1.1', until=None, timeout=60):
     """All bytes that come until the connection is closed, or `until` is among them."""
     with socket.create_connection(('127.0.0.1', port), timeout) as s:
         s.sendall(f'GET {path} {version}\r\nHost: localhost\r\nConnection: close\r\n\r\n'.encode())
@@ -66,15 +66,12 @@ class Hints(unittest.TestCase):
 
     def test_relayed_while_the_script_runs(self):
         front = self.serve(RELAYS)
-        go = '/tmp/ftm-hints-go'
-        if os.path.exists(go):
-            os.unlink(go)
-        early, rest = exchange(front.port, '/wait.php', until=b'\r\n\r\n')
+        go = os.path.join(front.docroot, 'go')
+        early, rest = exchange(front.port, f'/wait.php?go={go}', until=b'\r\n\r\n')
         self.assertRegex(early, rb'^HTTP/1\.1 103 ')
         self.assertIn(f'link: {LINK}'.encode(), early.lower())
         self.assertNotIn(b'foo', early.lower())
         open(go, 'w').close()
-        self.addCleanup(os.unlink, go)
         with rest:
             data = b''
             while more := rest.recv(65536):
@@ -91,7 +88,7 @@ class Hints(unittest.TestCase):
     def test_relayed_over_http_2(self):
         front = self.serve(RELAYS)
         for page, status in (('page.php', '200'), ('twice.php', '200')):
-            got = subprocess.run(['curl', '-sS', '--http2-prior-knowledge', '-i', '-m', '10', f'http://127.0.0.1:{front.port}/{page}'], capture_output=True, text=True)
+            got = subprocess.run(['curl', '-sS', '--http2-prior-knowledge', '-i', '-m', '60', f'http://127.0.0.1:{front.port}/{page}'], capture_output=True, text=True)
             self.assertEqual((got.returncode, got.stderr), (0, ''))
             statuses = re.findall(r'(?m)^HTTP/2 (\d+)', got.stdout)
             self.assertEqual((statuses[-1], set(statuses[:-1])), (status, {'103'}), got.stdout)

@@ -77,9 +77,9 @@ class Multiplexing(unittest.TestCase):
                 problems.append(f'{number}: {error!r}')
             connection.close()
         threads = [threading.Thread(target=client, args=(n,)) for n in range(CLIENTS)]
-        for thread in threads:          # one after the other: HAProxy opens further connections while it waits for the values of one
+        for number, thread in enumerate(threads):       # one after the other: HAProxy opens further connections while it waits for the values of one
             thread.start()
-            time.sleep(0.05)
+            poll(lambda n=number: served[n] > 0 or problems)
         seen = []
         while any(thread.is_alive() for thread in threads):
             seen.append(connections(self.server.pool().address[1])[0])

@@ -1,6 +1,7 @@
 // What the master tells a host.
 #include "host/host_process.hpp"
 
+#include <algorithm>
 #include <fcntl.h>
 #include <list>
 #include <signal.h>
@@ -22,7 +23,8 @@ void Host::on_master()
         }
         if (got == Channel::Receive::closed) {
             master_.close();
-            unclaimed_ = unclaimed_.value_or(Clock::now() + kClaimWindow);
+            const auto until = Clock::now() + kClaimWindow;
+            unclaimed_ = std::min(unclaimed_.value_or(until), until);
             return;
         }
         on_master_message(message);
@@ -59,7 +61,7 @@ void Host::on_master_message(Message& message)
             }
             break;
         case Message::Kind::reloading:
-            unclaimed_ = Clock::now() + kClaimWindow;
+            unclaimed_ = Clock::now() + kReloadWindow;
             break;
         case Message::Kind::reopen_logs:
             if (!message.fds.empty()) {

@@ -13,7 +13,8 @@
 
 namespace ftm::host {
 
-inline constexpr auto kClaimWindow = std::chrono::seconds(2);
+inline constexpr auto kClaimWindow = std::chrono::seconds(2);   // after the master has gone
+inline constexpr auto kReloadWindow = std::chrono::seconds(10); // while it executes: it may have to come from a busy disk
 inline constexpr auto kReadyTimeout = std::chrono::seconds(10);
 inline constexpr auto kKillAfterGiveUp = std::chrono::seconds(1);
 inline constexpr auto kLockWatch = std::chrono::milliseconds(50);  // RULES 15

@@ -10,7 +10,7 @@ from ftm.case import DaemonTest, Pool, ftm_only, root_only, sanitized, sanitizer
 from ftm.load import ECHO, KeptFlood, Load, echo_request
 from ftm.server import free_port
 
-HOLD = '<?php touch($_GET["f"] . getmypid() . uniqid("", true)); for ($i = 0; $i < 3000 && !file_exists($_GET["go"]); $i++) { usleep(5000); clearstatcache(); } echo "released";'
+HOLD = '<?php touch($_GET["f"] . getmypid() . uniqid("", true)); for ($i = 0; $i < 60000 && !file_exists($_GET["go"]); $i++) { usleep(5000); clearstatcache(); } echo "released";'
 
 
 class Busy(DaemonTest):
@@ -32,11 +32,15 @@ class Busy(DaemonTest):
         script = self.server.script('hold.php', HOLD)
         count = count or self.CHILDREN
         for _ in range(count):
-            connection = self.server.connect(timeout=60)
+            connection = self.server.connect()
             connection.send_request(fcgi.script_params(script, QUERY_STRING=f'f={self.marks}/&go={self.go}'), keep=keep)
             self.connections.append(connection)
-        self.poll(lambda: len(os.listdir(self.marks)) >= min(count, self.CHILDREN), 10)
+        self.poll(lambda: len(os.listdir(self.marks)) >= min(count, self.CHILDREN))
         return self.connections[-count:]
+
+    def assertHeld(self, connections):
+        """None of them has been answered yet, so whatever was answered meanwhile did not wait for them."""
+        self.assertFalse(any(connection.readable() for connection in connections))
 
     def release(self):
         open(self.go, 'w').close()
@@ -49,11 +53,9 @@ class Busy(DaemonTest):
             self.connections.append(connection)
         return self.connections[-count:]
 
-    def assertQuick(self, limit=1.0):
+    def assertServes(self):
         for _ in range(5):
-            began = time.monotonic()
             self.assertBody(self.server.get(self.hello), 'hello')
-            self.assertLess(time.monotonic() - began, limit * proc.time_scale())
 
 
 class SlowClients(Busy):
@@ -64,7 +66,7 @@ class SlowClients(Busy):
         for cut in (0, 3, 8, 16, 30, 200, len(data) // 3, len(data) - 1):
             with self.subTest(cut=cut):
                 waiting = self.idle(data[:cut], 6)
-                self.assertQuick()
+                self.assertServes()
                 for connection in waiting[:3]:
                     connection.send(data[cut:])
                     self.assertIsNone(check(connection.read_response()))
@@ -73,7 +75,7 @@ class SlowClients(Busy):
     def test_idle_kept_connections_occupy_no_context(self):
         for connection in self.idle(count=50):
             self.assertBody(connection.request(fcgi.script_params(self.hello), keep=True), 'hello')
-        self.assertQuick()
+        self.assertServes()
         for connection in self.connections:
             self.assertBody(connection.request(fcgi.script_params(self.hello), keep=True), 'hello')
 
@@ -86,9 +88,7 @@ class SlowClients(Busy):
         for at in range(0, len(data), step):
             for connection in uploads:
                 connection.send(data[at:at + step])
-            began = time.monotonic()
             self.assertBody(self.server.get(self.hello), 'hello')
-            self.assertLess(time.monotonic() - began, 1.0 * proc.time_scale())
         for connection in uploads:
             self.assertIsNone(check(connection.read_response()))
 
@@ -98,8 +98,7 @@ class SlowClients(Busy):
         readers = self.idle(count=8)
         for connection in readers:
             connection.send_request(fcgi.script_params(script))
-        self.poll(lambda: self.answered(), 10, 'the answers are spooled')
-        self.assertQuick(2.0)
+        self.assertServes()
         for connection in readers:
             response = connection.read_response(timeout=60)
             self.assertEqual(len(response.body), 128 * 65536)
@@ -122,13 +121,6 @@ class SlowClients(Busy):
             response = connection.read_response(timeout=60, sink=lambda record: time.sleep(0.002))
         self.assertEqual(response.body, b''.join(bytes([65 + i % 26]) * 65536 for i in range(128)))
 
-    def answered(self):
-        began = time.monotonic()
-        try:
-            return self.server.get(self.hello, timeout=2).text == 'hello' and time.monotonic() - began < 1
-        except fcgi.Timeout:
-            return False
-
 
 class Full(Busy):
     def test_requests_wait_and_are_all_served(self):
@@ -149,14 +141,12 @@ class Full(Busy):
     def test_ping_while_every_context_is_busy(self):
         held = self.occupy()
         for _ in range(10):
-            began = time.monotonic()
-            response = self.server.ping()
-            self.assertBody(response, 'pong')
-            self.assertLess(time.monotonic() - began, 0.5 * proc.time_scale())
+            self.assertBody(self.server.ping(), 'pong')
         with self.server.connect() as connection:
             for _ in range(20):
                 params = fcgi.script_params(self.hello, SCRIPT_NAME='/ping', REQUEST_URI='/ping')
                 self.assertBody(connection.request(params, keep=True), 'pong')
+        self.assertHeld(held)
         self.release()
         for connection in held:
             self.assertBody(connection.read_response(), 'released')
@@ -166,15 +156,14 @@ class Full(Busy):
         held = self.occupy()
         waiting = self.idle(fcgi.whole_request(fcgi.script_params(self.hello)), 4)
         self.poll(lambda: 'active processes:     3' in self.server.ping(path='/status').text, 3, lambda: self.server.ping(path='/status').text)
-        began = time.monotonic()
         text = self.server.ping(path='/status').text
-        self.assertLess(time.monotonic() - began, 0.5 * proc.time_scale())
         self.assertRegex(text, r'(?m)^pool: +www$')
         self.assertRegex(text, r'(?m)^process manager: +static$')
         self.assertRegex(text, r'(?m)^idle processes: +0$')
         self.assertRegex(text, r'(?m)^active processes: +3$')
         self.assertRegex(text, r'(?m)^total processes: +3$')
         self.poll(lambda: re.search(r'(?m)^listen queue: +4$', self.server.ping(path='/status').text), 3, lambda: self.server.ping(path='/status').text)
+        self.assertHeld(held + waiting)
         self.release()
         for connection in [*held]:
             self.assertBody(connection.read_response(), 'released')
@@ -241,20 +230,20 @@ class Full(Busy):
         held = self.occupy(keep=True)
         hello = self.server.script('hello.php', '<?php echo "hello";')
         # Connections that are already accepted may not pile up more than four requests.
-        accepted = []
-        for _ in range(10):
-            connection = self.server.connect(timeout=30)
-            accepted.append(connection)
-            self.connections.append(connection)
-            connection.send(fcgi.whole_request(fcgi.script_params(hello), flags=fcgi.KEEP_CONN)[:20])
-        time.sleep(0.3)
+        engine, = self.server.workers()
+
+        def sockets():
+            return sum(what.startswith('socket:') for what in proc.descriptors(engine).values())
+        before = sockets()
+        request = fcgi.whole_request(fcgi.script_params(hello), flags=fcgi.KEEP_CONN)
+        accepted = self.idle(request[:20], 10)
+        self.poll(lambda: sockets() == before + 10, what='all are accepted')
         for connection in accepted:
-            connection.send(fcgi.whole_request(fcgi.script_params(hello), flags=fcgi.KEEP_CONN)[20:])
-        time.sleep(0.3)
+            connection.send(request[20:])
+        self.poll(lambda: sum(connection.readable() for connection in accepted) == 6, what='all but four are refused')
+        self.assertHeld(held)
         self.release()
-        statuses = sorted(connection.read_response().status for connection in accepted)
-        self.assertLessEqual(set(statuses), {200, 503})
-        self.assertGreaterEqual(statuses.count(200), 4)
+        self.assertEqual(sorted(connection.read_response().status for connection in accepted), [200] * 4 + [503] * 6)
         for connection in held:
             self.assertBody(connection.read_response(), 'released')
 
@@ -285,10 +274,10 @@ class Shared(DaemonTest):
         server = self.serve([Pool(children=8)], modules=['opcache'] if not sanitized() else [])
         script = server.script('hello.php', '<?php echo "hello";')
         server.get(script)
-        flood = KeptFlood(server.pool().address, fcgi.script_params(script), 64, seconds=4, expect=b'hello')
+        flood = KeptFlood(server.pool().address, fcgi.script_params(script), 64, seconds=300, expect=b'hello', each=500)
         result = flood.run()
         self.assertEqual(result.failed, 0, str(result))
-        self.assertGreater(min(flood.per_connection), 10, 'every connection is served again and again')
+        self.assertGreaterEqual(min(flood.per_connection), 500, 'every connection is served again and again')
         # How long the longest wait is, tests/bench measures.
         self.assertLessEqual(max(flood.per_connection), 4 * min(flood.per_connection), 'and none much more than another')
 
@@ -296,10 +285,10 @@ class Shared(DaemonTest):
         server = self.serve([Pool(children=8)], modules=['opcache'] if server_has_opcache() else [])
         script = server.script('hello.php', '<?php echo "hello";')
         server.get(script)
-        flood = KeptFlood(server.pool().address, fcgi.script_params(script), 8, seconds=2, expect=b'hello')
+        flood = KeptFlood(server.pool().address, fcgi.script_params(script), 8, seconds=300, expect=b'hello', each=1000)
         result = flood.run()
         self.assertEqual(result.failed, 0, str(result))
-        self.assertGreater(min(flood.per_connection), 10)
+        self.assertGreaterEqual(min(flood.per_connection), 1000)
 
     def test_mixed_load(self):
         server = self.serve([Pool(children=16), Pool('tcp', listen='tcp', children=16)])

@@ -1,5 +1,6 @@
 """Directives of the master and the log: what they do, on php-ftm and on stock php-fpm alike."""
 
+import fcntl
 import os
 import re
 import signal
@@ -7,6 +8,7 @@ import socket
 import stat
 import struct
 import tempfile
+import termios
 import time
 
 from ftm import fcgi
@@ -132,10 +134,26 @@ class WorkerOutput(DaemonTest):
             server.run(f'$e = fopen("php://stderr", "w"); fwrite($e, "{text}, "); fwrite($e, "no line feed");')
             server.wait_for(rf'said into stderr: "{text}, no line feed"$', since=mark)
 
+    def unread(self, pid, number):
+        """Bytes in a pipe that a process writes to, which the master has not read yet."""
+        fd = os.open(f'/proc/{pid}/fd/{number}', os.O_RDONLY | os.O_NONBLOCK)
+        try:
+            return struct.unpack('i', fcntl.ioctl(fd, termios.FIONREAD, b'\0' * 4))[0]
+        finally:
+            os.close(fd)
+
     def test_a_change_of_stream_ends_a_line(self):
         server = self.serve([Pool(children=1, settings=CAUGHT)])
         mark = server.mark()
-        server.run('fwrite(fopen("php://stderr", "w"), "to one"); usleep(200000); fwrite(fopen("php://stdout", "w"), "to the other\\n");')
+        [worker] = server.workers()
+        go = os.path.join(server.tmp, 'go')
+        script = server.script('two.php', '<?php fwrite(fopen("php://stderr", "w"), "to one"); touch("$_GET[go].first"); while (!file_exists($_GET["go"])) { usleep(5000); clearstatcache(); } '
+                               'fwrite(fopen("php://stdout", "w"), "to the other\\n");')
+        with server.connect() as connection:
+            connection.send_request(fcgi.script_params(script, QUERY_STRING='go=' + go))
+            self.poll(lambda: os.path.exists(go + '.first') and self.unread(worker, 2) == 0)
+            open(go, 'w').close()
+            connection.read_response()
         server.wait_for('said into stdout: "to the other"$', since=mark)
         self.assertRegex(server.log_text()[mark:], 'said into stderr: "to one"\n.*said into stdout: "to the other"')
 
@@ -217,13 +235,11 @@ class Systemd(DaemonTest):
         server = self.serve_notifying(receiver, pools=[Pool('www', children=3), Pool('second', children=2)], systemd_interval='1')
         self.poll(lambda: receiver.read())
         self.assertEqual(receiver.messages[0], f'READY=1\nSTATUS=Ready to handle connections\nMAINPID={server.pid}')
-        self.assertRegex(server.log_text(), 'NOTICE: ready to handle connections\n.*NOTICE: systemd monitor interval set to 1000ms\n')
+        server.wait_for('NOTICE: ready to handle connections\n.*NOTICE: systemd monitor interval set to 1000ms$')
         for _ in range(4):
             server.run('echo 1;')
         server.run('echo 1;', pool='second')
-        self.poll(lambda: receiver.find('Requests: 5'), 10)
-        self.assertRegex(receiver.find('Requests: 5'),
-                         r'^READY=1\nSTATUS=Processes active: 0, idle: 5, Requests: 5, slow: 0, Traffic: \d+\.\d\dreq/sec$')
+        self.poll(lambda: receiver.find(r'^READY=1\nSTATUS=Processes active: 0, idle: 5, Requests: 5, slow: 0, Traffic: \d+\.\d\dreq/sec$'), what=receiver.read)
         self.poll(lambda: receiver.find(r'Requests: 5, slow: 0, Traffic: 0\.00req/sec'), 10)
 
     def test_off(self):
@@ -346,7 +362,7 @@ class ProcessMax(DaemonTest):
             held = [begin(busy, number) for number in range(5)]
             server.wait_for(r"WARNING: The maximum number of processes has been reached\. Please review your configuration and consider raising 'process\.max'$", 15, since)
             self.poll(lambda: sum(os.path.exists(flag) for _, flag in held) == 4, 15, 'all but the one of the other pool')
-            self.assertEqual(self.total(server, busy) + self.total(server, other), 5)
+            self.poll(lambda: self.total(server, busy) + self.total(server, other) == 5)
             self.assertBody(server.run('echo "served";', pool=other), 'served')
             end(held)
             self.poll(lambda: self.total(server, busy) == 1, 20, 'idle ones have left')
@@ -354,15 +370,17 @@ class ProcessMax(DaemonTest):
     def test_ondemand_pools_compete_too(self):
         settings = {'pm': 'ondemand', 'pm.process_idle_timeout': '1s', 'pm.status_path': '/status'}
         server = self.serve([Pool(name, children=5, settings=settings) for name in ('one', 'two')], settings={'process.max': '3'})
-        slow = server.script('slow.php', '<?php sleep(1); echo "slow";')
+        slow = server.script('slow.php', '<?php while (!file_exists($_GET["go"])) { usleep(5000); clearstatcache(); } echo "slow";')
         for name in ('one', 'two'):
+            go = os.path.join(server.tmp, 'go-' + name)
             since = server.mark()
             connections = []
             for _ in range(5):
                 connections.append(server.connect(name, timeout=60))
-                connections[-1].send_request(fcgi.script_params(slow))
+                connections[-1].send_request(fcgi.script_params(slow, QUERY_STRING='go=' + go))
                 time.sleep(0.05)                                     # php-fpm starts one child for connections that come together
             server.wait_for('WARNING: The maximum number of processes has been reached', 10, since)
+            open(go, 'w').close()
             for connection in connections:
                 self.assertBody(connection.read_response(), 'slow')
                 connection.close()

@@ -110,4 +110,4 @@ class HostilePeer(DaemonTest):
             connection.half_close()
             self.assertBody(connection.read_response(), 'slow')
             self.assertBody(connection.read_response(), 'hello')
-            self.assertTrue(connection.wait_closed(5))
+            self.assertTrue(connection.wait_closed())

@@ -19,7 +19,7 @@ class HotPath(DaemonTest):
             nonlocal connection
             for _ in range(times):
                 if connection is None or not keep:
-                    connection = server.connect(timeout=30)
+                    connection = server.connect()
                 connection.send_request(params(script), keep=keep)
                 self.assertEqual(connection.read_response().text, 'hello')
                 if not keep:
@@ -30,8 +30,8 @@ class HotPath(DaemonTest):
         return count.during(lambda: ask(REQUESTS))
 
     def assertFree(self, counts):
-        """libxml takes a mutex in PHP's request start-up, in php-fpm as well. The standby thread has its own work now and
-        then; less than one in fifty requests is none of theirs."""
+        """libxml takes a mutex in PHP's request start-up, in php-fpm as well. A context that finds nothing to do for a second
+        sleeps and is woken; less than one in fifty requests is none of theirs."""
         for name, number in counts.items():
             self.assertLess(number / REQUESTS, 1.02 if name == 'mutex' else 0.02, f'{name}: {counts}')
 

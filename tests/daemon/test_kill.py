@@ -5,7 +5,7 @@ import re
 import signal
 import time
 
-from ftm import fcgi, proc
+from ftm import fcgi
 from ftm.case import DaemonTest, Pool, ftm_only, is_ftm
 from ftm.load import ECHO, Load
 
@@ -49,7 +49,7 @@ class Kill(DaemonTest):
         """Requests that ran in the killed process are lost, all others are served."""
         server = self.make(pools=[Pool(children=8 if is_ftm() else 20)])
         script = server.script('echo.php', ECHO)
-        with Load(server.pool().address, script, clients=8, seconds=90, pause=0.01) as load:
+        with Load(server.pool().address, script, clients=8, seconds=3600, pause=0.01) as load:
             for number in range(10):
                 victim = self.poll(server.workers)[0]
                 os.kill(victim, signal.SIGKILL)
@@ -64,7 +64,7 @@ class Kill(DaemonTest):
         server = self.make(pools=[Pool('www'), Pool('other')])
         others = [*server.workers('other'), *server.hosts('other')]
         script = server.script('echo.php', ECHO)
-        with Load(server.pool('other').address, script, clients=3, seconds=60, pause=0.01) as load:
+        with Load(server.pool('other').address, script, clients=3, seconds=3600, pause=0.01) as load:
             for pid in [*server.workers('www'), *server.hosts('www')]:
                 os.kill(pid, signal.SIGKILL)
             self.assertServesAgain(server, 'www')
@@ -89,7 +89,7 @@ class Kill(DaemonTest):
             self.assertBody(connection.read_response(), 'whole')
         self.poll(lambda: len(server.hosts()) == 1 and server.hosts() != [host], 10)
         self.poll(lambda: len(server.workers()) == 1 and server.workers() != [engine], 40, 'the old engine ended')
-        self.assertRegex(server.log_text(), rf'{host} exited on signal 9 \(SIGKILL\) after ')
+        server.wait_for(rf'{host} exited on signal 9 \(SIGKILL\) after ')
 
     @ftm_only('php-fpm has no hosts')
     def test_what_an_orphaned_engine_prints_is_logged(self):
@@ -113,7 +113,7 @@ class Kill(DaemonTest):
     def test_host_and_engine_killed_under_load(self):
         server = self.make(pools=[Pool(children=4)])
         script = server.script('echo.php', ECHO)
-        with Load(server.pool().address, script, clients=8, seconds=90, pause=0.01) as load:
+        with Load(server.pool().address, script, clients=8, seconds=3600, pause=0.01) as load:
             for _ in range(5):
                 for pid in [*server.hosts(), *server.workers()]:
                     try:
@@ -151,12 +151,13 @@ class Kill(DaemonTest):
         os.kill(victim, signal.SIGCONT)
 
     def test_seconds_from_start_are_right(self):
+        began = time.monotonic()
         server = self.make()
         victim = server.workers()[0]
         time.sleep(1.2)
         os.kill(victim, signal.SIGKILL)
         match = server.wait_for(rf'child {victim} exited on signal 9 \(SIGKILL\) after ([\d.]+) seconds')
         self.assertGreater(float(match.group(1)), 1.0)
-        self.assertLess(float(match.group(1)), 8.0 * proc.time_scale())
+        self.assertLess(float(match.group(1)), time.monotonic() - began)
         self.assertServesAgain(server)
         self.assertTrue(re.search(r'started$', server.log_text(), re.M))

@@ -12,13 +12,13 @@ from ftm.case import DaemonTest, Pool, ftm_only, sanitized, signals_reach_loops
 from ftm.load import ECHO, echo_request
 
 WAIT = '<?php while (!file_exists($_GET["go"])) { usleep(1000); clearstatcache(); } echo "waited $_GET[n]";'
-LARGE = '<?php $part = str_repeat($_GET["c"], 65536); for ($i = 0; $i < $_GET["n"]; $i++) { echo $part; }'
+LARGE = '<?php $part = str_repeat($_GET["c"], 65536); for ($i = 0; $i < $_GET["n"]; $i++) { echo $part; } if (isset($_GET["m"])) { touch($_GET["m"]); }'
 
 
 class Multiplexer:
     """A client with many requests on one connection; what comes back is sorted by id and checked record by record."""
 
-    def __init__(self, server, timeout=30):
+    def __init__(self, server, timeout=fcgi.TIMEOUT):
         self.connection = server.connect(timeout=timeout)
         self.responses, self.order, self.done = {}, [], []
 
@@ -200,20 +200,27 @@ class Interleaved(MultiplexTest):
 class Fair(MultiplexTest):
     SETTINGS = {'ping.path': '/ping'}
 
+    def setUp(self):
+        super().setUp()
+        self.small = self.server.script('small.php', '<?php echo "hello $_GET[n]"; flush(); touch($_GET["m"]);')
+
     def test_small_answers_pass_a_large_one(self):
         """A download of 100 MB that its client has not read: what is small does not wait behind it."""
         client = self.multiplexer(timeout=60)
         client.send(1, self.params(self.large, c='a', n=1600))
         first = client.read()
         self.assertEqual(first.request_id, 1)
+        least = 1 << 30
         for n in range(10):
-            client.send(3, self.params(self.hello, n=n))
+            mark = f'{self.go}-mark{n}'
+            client.send(3, self.params(self.small, n=n, m=mark))
+            self.poll(lambda: os.path.exists(mark))             # the answer is there: it is about what is sent before it
             before = len(client.responses[1]._out)
             self.assertBody(client.until_done(3)[0], f'hello {n}')
-            passed = sum(map(len, client.responses[1]._out[before:]))
-            # What was in the socket and a turn or two had left already; not the hundred megabytes.
-            self.assertLess(passed, 16 << 20)
+            least = min(least, sum(map(len, client.responses[1]._out[before:])))
             self.assertFalse(client.responses[1].complete)
+        # What was in the socket and a turn or two had left already; not the hundred megabytes.
+        self.assertLess(least, 16 << 20)
         response = client.until_done(1)[0]
         self.assertEqual(len(response.body), 1600 * 65536)
         self.assertEqual(response.body.count(b'a'), len(response.body))
@@ -222,8 +229,8 @@ class Fair(MultiplexTest):
         client = self.multiplexer(timeout=60)
         ids = (1, 2, 3)
         for n in ids:
-            client.send(n, self.params(self.large, c='abc'[n - 1], n=320))
-        self.poll(lambda: self.server.get(self.hello, 'n=1').text == 'hello 1')
+            client.send(n, self.params(self.large, c='abc'[n - 1], n=320, m=f'{self.go}-{n}'))
+        self.poll(lambda: all(os.path.exists(f'{self.go}-{n}') for n in ids), what='all that there is to be sent waits')
         responses = client.until_done(*ids)
         for n, response in zip(ids, responses):
             self.assertEqual(hashlib.sha1(response.body).digest(), hashlib.sha1(b'abc'[n - 1:n] * (320 * 65536)).digest())
@@ -239,7 +246,7 @@ class Fair(MultiplexTest):
         client = Multiplexer(server, timeout=60)
         self.addCleanup(client.connection.close)
         progress = os.path.join(server.tmp, 'progress')
-        flood = server.script('flood.php', f'<?php $part = str_repeat("x", 65536); for ($i = 0; $i < 800; $i++) {{ echo $part; file_put_contents("{progress}", $i); }}')
+        flood = server.script('flood.php', f'<?php $part = str_repeat("x", 65536); for ($i = 0; $i < 800; $i++) {{ echo $part; file_put_contents("{progress}.new", $i); rename("{progress}.new", "{progress}"); }}')
         hello = server.script('hello.php', '<?php echo "hello $_GET[n]";')
         client.send(1, fcgi.script_params(flood))
 
@@ -338,7 +345,7 @@ class Ends(MultiplexTest):
         self.release()
         for n, response in zip((1, 2, 3), client.until_done()):
             self.assertBody(response, f'waited {n}')
-        self.assertTrue(client.connection.wait_closed(5))
+        self.assertTrue(client.connection.wait_closed())
 
     def test_without_keep_conn_it_closes_behind_the_last(self):
         client = self.multiplexer()
@@ -347,7 +354,7 @@ class Ends(MultiplexTest):
         self.assertBody(client.until_done(2)[0], 'hello 2')
         self.release()
         self.assertBody(client.until_done(1)[0], 'waited 1')
-        self.assertTrue(client.connection.wait_closed(5))
+        self.assertTrue(client.connection.wait_closed())
 
     def test_none_with_keep_conn(self):
         with self.server.connect() as connection:
@@ -356,7 +363,7 @@ class Ends(MultiplexTest):
             connection.send(b''.join(fcgi.whole_request(self.params(self.hello, n=n), request_id=n) for n in (1, 2, 3)))
             for n, response in zip((1, 2, 3), client.until_done()):
                 self.assertBody(response, f'hello {n}')
-            self.assertTrue(connection.wait_closed(5))
+            self.assertTrue(connection.wait_closed())
 
     def test_errors_end_the_connection(self):
         """What runs is as if its client had gone; the connection closes when it has ended."""
@@ -392,7 +399,7 @@ class Ends(MultiplexTest):
 
     @signals_reach_loops
     def test_terminated_request_leaves_its_neighbours(self):
-        server = self.serve([Pool(children=4, settings={'request_terminate_timeout': '1'})])
+        server = self.serve([Pool(children=4, settings={'request_terminate_timeout': '3'})])
         hello = server.script('hello.php', '<?php echo "hello $_GET[n]";')
         loop = server.script('loop.php', '<?php echo "part"; flush(); while (true);')
         client = Multiplexer(server)
@@ -409,7 +416,7 @@ class Ends(MultiplexTest):
 
     def test_request_that_c_code_holds_leaves_its_neighbours(self):
         """The standby thread ends it for the client; those that share the connection are answered, then it closes."""
-        server = self.serve([Pool(children=6, settings={'request_terminate_timeout': '2'})])
+        server = self.serve([Pool(children=6, settings={'request_terminate_timeout': '4'})])
         stuck = server.script('stuck.php', '<?php echo "part"; flush(); hash_pbkdf2("sha512", "password", "salt", 2000000000);')
         nap = server.script('nap.php', '<?php usleep(300000); echo "slept $_GET[n]";')
         client = Multiplexer(server)
@@ -427,7 +434,7 @@ class Ends(MultiplexTest):
         client.until_done(*open_)
         for i in range(2, n + 1):
             self.assertBody(client.responses[i].finish(), f'slept {i}')
-        self.assertTrue(client.connection.wait_closed(20))
+        self.assertTrue(client.connection.wait_closed())
         server.wait_for(r'exited on signal 15 \(SIGTERM\)', 20)
         self.assertBody(server.get(nap, 'n=after'), 'slept after')
 

@@ -4,7 +4,7 @@ import os
 import time
 
 from ftm import fcgi
-from ftm.case import DaemonTest, Pool, sanitized, signals_reach_loops
+from ftm.case import DaemonTest, Pool, signals_reach_loops
 
 WHAT = '''
 $what = [
@@ -147,7 +147,6 @@ class TimeLimit(DaemonTest):
         took = time.monotonic() - began
         self.assertIn(b'Maximum execution time of 1 second exceeded', response.stderr)
         self.assertGreater(took, 0.9)
-        self.assertLess(took, 30 if sanitized() else 6)
 
     def test_sleeping_and_waiting_do_not_count(self):
         self.assertBody(self.server.run('$t = microtime(true); while (microtime(true) - $t < 2.2) usleep(50000); echo "slept";'), 'slept')
@@ -210,7 +209,7 @@ class TimeLimit(DaemonTest):
         for limit in (1, 2, 1, 3):
             self.assertBody(server.get(short, PHP_VALUE='max_execution_time=1'), 'short')
             began = time.monotonic()
-            response = server.get(spin, PHP_VALUE=f'max_execution_time={limit}', timeout=60)
+            response = server.get(spin, PHP_VALUE=f'max_execution_time={limit}')
             self.assertRegex(response.stderr, rf'Maximum execution time of {limit} second'.encode())
             self.assertGreater(time.monotonic() - began, limit - 0.1)
 

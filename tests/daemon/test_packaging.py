@@ -38,7 +38,7 @@ class Quickstart(DaemonTest):
         env = {**os.environ, 'PHP_FTM_PORT': str(port or self.port), 'PHP_FTM_BINARY': binary().path,
                'PHP_FTM_CACHE': os.path.join(self.root, 'cache')}
         return subprocess.run([os.path.join(self.root, 'packaging', 'quickstart'), *arguments], stdin=subprocess.DEVNULL,
-                              capture_output=True, text=True, env=env, timeout=50 * proc.time_scale())
+                              capture_output=True, text=True, env=env, timeout=600 * proc.time_scale())
 
     def reap(self):
         try:
@@ -75,7 +75,7 @@ class Quickstart(DaemonTest):
         self.assertEqual(again.returncode, 0, again.stdout + again.stderr)
         self.assertIn('stopped what an earlier run had started', again.stdout)
         self.assertIn('<td>fpm-fcgi</td>', self.page())
-        self.assertFalse(before & set(self.processes()), 'the first ones are gone')
+        self.poll(lambda: not before & set(self.processes()), what='the first ones are gone')
         for words in ('stopped', 'nothing was running'):
             result = self.quickstart('stop')
             self.assertEqual((result.returncode, result.stdout.split('] ')[-1].strip()), (0, words), result.stderr)
@@ -86,7 +86,7 @@ class Quickstart(DaemonTest):
             result = self.quickstart()
         self.assertEqual(result.returncode, 1)
         self.assertRegex(result.stderr, rf'\A[^\n]*port {self.port} on 127\.0\.0\.1 is in use[^\n]*\n\Z')
-        self.assertEqual(self.processes(), [])
+        self.poll(lambda: not self.processes(), what='nothing is left')
 
     def test_wrong_port_is_one_line(self):
         for port in ('abc', '0', '70000'):
@@ -114,7 +114,7 @@ class Steps(DaemonTest):
             with open(os.path.join(place, name), 'w') as f:
                 f.write(f'#!/bin/sh\n{text}\n')
             os.chmod(f.name, 0o755)
-        result = subprocess.run([script], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60,
+        result = subprocess.run([script], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=600,
                                 env={**os.environ, 'PATH': place + ':' + os.environ['PATH'], 'PHP_FTM_CACHE': place})
         self.assertEqual((result.returncode, len(result.stderr.splitlines())), (1, 1), result.stderr)
         return result.stderr
@@ -124,7 +124,7 @@ class Steps(DaemonTest):
         self.assertIn('the package sources cannot be reached', self.without_package(
             "W: Failed to fetch http://mirror/InRelease  Temporary failure resolving 'mirror'"))
 
-    def read(self, terminal, until, timeout=20):
+    def read(self, terminal, until, timeout=60):
         text, end = '', time.monotonic() + timeout * proc.time_scale()
         while not re.search(until, text):
             left = end - time.monotonic()
@@ -137,10 +137,13 @@ class Steps(DaemonTest):
         script = self.script('step "a long step" "${0%/*}/log" sleep 100')
         pid, terminal = pty.fork()
         if pid == 0:
+            # Whoever runs the tests in the background may ignore them, and no shell changes that.
+            for number in (signal.SIGINT, signal.SIGQUIT):
+                signal.signal(number, signal.SIG_DFL)
             os.execv('/bin/bash', ['bash', '--norc', '--noediting', '-i'])
         try:
             os.write(terminal, f'PS1=; {script}; echo st""opped\n'.encode())
-            self.read(terminal, r'… [12] s')
+            self.read(terminal, r'… \d+ s')
             os.write(terminal, b'\x03')
             self.read(terminal, r'\^C')
             os.write(terminal, b"\necho st''opped\n")
@@ -166,6 +169,6 @@ class Steps(DaemonTest):
     def test_reader_of_the_output_does_not_wait_for_a_pause(self):
         script = self.script('step "a short step" "${0%/*}/log" true')
         began = time.monotonic()
-        result = subprocess.run([script], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
+        result = subprocess.run([script], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=600)
         self.assertIn('a short step', result.stdout)
         self.assertLess(time.monotonic() - began, 15 * proc.time_scale(), 'it pauses for 30 s')

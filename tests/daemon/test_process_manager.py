@@ -8,6 +8,7 @@ import time
 from ftm import fcgi
 from ftm.case import DaemonTest, Pool, ftm_only, is_ftm, sanitized, time_limit
 from ftm.load import ECHO, Load
+from ftm.proc import PATIENCE
 
 FIELDS = {'idle': 'idle processes', 'active': 'active processes', 'total': 'total processes', 'reached': 'max children reached'}
 
@@ -71,7 +72,7 @@ class ProcessManager(DaemonTest):
     def test_dynamic_starts_with_start_servers(self):
         server = self.dynamic(10, 3, 1, 4)
         self.poll(lambda: self.contexts(server) == 3, 5, lambda: f'{self.contexts(server)} contexts')
-        self.assertEqual(self.status(server)['total'], 3)
+        self.poll(lambda: self.status(server)['total'] == 3)
 
     def test_start_servers_is_computed(self):
         server = self.make('dynamic', 10, [('pm.min_spare_servers', 2), ('pm.max_spare_servers', 6)])
@@ -97,14 +98,17 @@ class ProcessManager(DaemonTest):
 
     @ftm_only('php-fpm starts another only once per second')
     def test_no_request_waits_for_the_next_second(self):
-        server = self.dynamic(40, 1, 1, 2)
-        held = self.hold_some(server, 40)
-        began = time.monotonic()
-        self.wait_begun(held)
-        if not sanitized():
-            self.assertLess(time.monotonic() - began, 3)             # at a spawn rate that doubles from 1 it takes 6 seconds
-        self.assertEqual(self.contexts(server), 40)
-        self.release(held)
+        def seconds():
+            server = self.dynamic(40, 1, 1, 2)
+            began = time.monotonic()
+            held = self.hold_some(server, 40)
+            self.wait_begun(held)
+            took = time.monotonic() - began
+            self.assertEqual(self.contexts(server), 40)
+            self.release(held)
+            return took
+        # At a spawn rate that doubles from 1 it takes 6 seconds, always; a machine that is busy is not so always.
+        self.poll(lambda: sanitized() or seconds() < 3, 5 * PATIENCE)
 
     def test_max_children_reached_is_said_once_and_counted(self):
         server = self.dynamic(3, 1, 1, 2)
@@ -177,7 +181,7 @@ class ProcessManager(DaemonTest):
         self.release(held)
         self.wait_begun(more)
         self.release(more)
-        self.assertEqual(self.status(server)['reached'], 1)
+        self.poll(lambda: self.status(server)['reached'] == 1)
 
     @ftm_only('a kept connection of php-fpm holds its child')
     def test_kept_connection_keeps_the_engine_but_no_context(self):
@@ -193,15 +197,9 @@ class ProcessManager(DaemonTest):
     def test_ondemand_loses_nothing_while_it_comes_and_goes(self):
         """Clients that come just when the last context leaves."""
         server = self.ondemand(3, timeout=1)
-        began = time.monotonic()
-        pause = 1.8
-        served = 0
-        while time.monotonic() - began < 25:
+        for turn in range(11):
             self.assertBody(server.get(self.hello), 'hello')
-            served += 1
-            time.sleep(pause)
-            pause = 1.8 if pause > 2.6 else pause + 0.087
-        self.assertGreater(served, 5)
+            time.sleep(1.8 + 0.087 * turn)
 
     def test_status_listener_of_an_ondemand_pool_that_nobody_uses(self):
         server = self.make('ondemand', 2, [('pm.status_listen', '/nonexistent')], start=False)

@@ -76,7 +76,7 @@ class Reload(DaemonTest):
     def test_old_address_refuses_while_old_requests_finish(self):
         """A client of an address that is gone must not wait in a backlog that nobody empties."""
         server = self.serve([Pool(listen='tcp')], settings=self.SETTINGS)
-        script = server.script('slow.php', '<?php touch($_GET["f"]); usleep(3000000); echo "done";')
+        script = server.script('slow.php', '<?php touch($_GET["f"]); while (!file_exists($_GET["f"] . "-go")) { usleep(5000); clearstatcache(); } echo "done";')
         old = server.pools[0].address
         with server.connect(timeout=30) as running:
             flag = os.path.join(server.tmp, 'flag')
@@ -91,7 +91,9 @@ class Reload(DaemonTest):
                 with socket.socket() as s:
                     return s.connect_ex(old) != 0
 
-            self.poll(refused, 1.5, 'the old address refuses')
+            self.poll(refused, what='the old address refuses')
+            self.assertFalse(running.readable())
+            open(flag + '-go', 'w').close()
             self.assertEqual(running.read_response().text, 'done')
 
     def test_several_reloads_at_once(self):
@@ -137,7 +139,7 @@ class Reload(DaemonTest):
     @ftm_only('php-fpm stops serving while its last requests finish')
     def test_others_are_served_while_a_long_request_finishes(self):
         server = self.serve()
-        script = server.script('slow.php', '<?php touch($_GET["f"]); for ($i = 0; $i < 2000 && !file_exists($_GET["go"]); $i++) { usleep(5000); clearstatcache(); } echo "whole";')
+        script = server.script('slow.php', '<?php touch($_GET["f"]); for ($i = 0; $i < 60000 && !file_exists($_GET["go"]); $i++) { usleep(5000); clearstatcache(); } echo "whole";')
         hello = server.script('hello.php', '<?php echo "hello";')
         flag, go = os.path.join(server.tmp, 'flag'), os.path.join(server.tmp, 'go')
         with server.connect(timeout=40) as connection:
@@ -146,11 +148,10 @@ class Reload(DaemonTest):
             since = server.mark()
             server.kill(signal.SIGUSR2)
             while not re.search('ready to handle', server.log_text()[since:]):
-                began = time.monotonic()
                 self.assertBody(server.get(hello), 'hello')
-                self.assertLess(time.monotonic() - began, 2 * proc.time_scale())
             for _ in range(20):
                 self.assertBody(server.get(hello), 'hello')
+            self.assertFalse(connection.readable())
             open(go, 'w').close()
             self.assertBody(connection.read_response(), 'whole')
         self.poll(lambda: len(server.workers()) == 1 and len(server.hosts()) == 1, 15, 'the old generation ended')
@@ -196,7 +197,7 @@ class Reload(DaemonTest):
     def under_load(self, server, reloads, **kwargs):
         script = server.script('echo.php', ECHO)
         addresses = [pool.address for pool in server.pools]
-        with Load(addresses, script, clients=16, seconds=600, pause=0.002, size=20000, **kwargs) as load:
+        with Load(addresses, script, clients=16, seconds=3600, pause=0.002, size=20000, **kwargs) as load:
             self.poll(lambda: load.done > 200, 20)
             for number in range(reloads):
                 done = load.done
@@ -227,7 +228,7 @@ class Reload(DaemonTest):
         script = server.script('echo.php', ECHO)
         pids = server.processes().keys()
         good = open(server.conf).read()
-        with Load(server.pool().address, script, clients=8, seconds=60, pause=0.002) as load:
+        with Load(server.pool().address, script, clients=8, seconds=3600, pause=0.002) as load:
             for broken in (good + 'no_such_directive = 1\n', '', good.replace('pm.max_children', ';pm.max_children'), good + '[two]\nlisten = 127.0.0.1:1\n'):
                 since = server.mark()
                 with open(server.conf, 'w') as f:

@@ -11,6 +11,7 @@ import unittest
 from ftm import fcgi, proc
 from ftm.case import IS_ROOT, DaemonTest, Pool, Server, ftm_only, is_ftm, needs_module, root_only, sanitizer_threads, stock_only
 from ftm.preload import library
+from ftm.proc import PATIENCE
 from ftm.server import POOL_USER, PROJECT, StartError, binary, is_socket
 
 TIME = r'^\[\d\d-\w{3}-\d{4} \d\d:\d\d:\d\d\] '
@@ -135,17 +136,17 @@ class Stop(DaemonTest):
 
     def test_quit_escalates_after_process_control_timeout(self):
         server = self.serve(settings={'process_control_timeout': '1'})
-        script = server.script('hang.php', '<?php touch($_GET["f"]); $t = microtime(true); while (microtime(true) - $t < 30) { usleep(100000); }')
+        script = server.script('hang.php', '<?php touch($_GET["f"]); $t = microtime(true); while (microtime(true) - $t < 1000) { usleep(100000); }')
         flag = os.path.join(server.tmp, 'running')
         from ftm import fcgi
         with server.connect() as connection:
             connection.send_request(fcgi.script_params(script, QUERY_STRING=f'f={flag}'))
             self.poll(lambda: os.path.exists(flag))
             os.kill(server.pid, signal.SIGQUIT)
-            self.assertEqual(server.wait_ended(timeout=8), 0)
+            self.assertEqual(server.wait_ended(), 0)
 
     def test_quit_waits_for_the_request_of_a_new_connection(self):
-        server = self.serve(settings={'process_control_timeout': '10'})
+        server = self.serve(settings={'process_control_timeout': '100'})
         hello = server.script('hello.php', '<?php echo "hello";')
 
         def sockets():
@@ -166,12 +167,12 @@ class Stop(DaemonTest):
         with server.connect() as connection:
             self.assertEqual(connection.request(fcgi.script_params(script), keep=True).text, 'hello')
             os.kill(server.pid, signal.SIGQUIT)
-            self.assertEqual(server.wait_ended(timeout=12), 0)
-            self.assertTrue(connection.wait_closed(2))
+            self.assertEqual(server.wait_ended(), 0)
+            self.assertTrue(connection.wait_closed())
 
     def test_second_signal_overrides_the_first(self):
-        server = self.serve(settings={'process_control_timeout': '20'})
-        script = server.script('hang.php', '<?php touch($_GET["f"]); $t = microtime(true); while (microtime(true) - $t < 30) { usleep(100000); }')
+        server = self.serve(settings={'process_control_timeout': '1000'})
+        script = server.script('hang.php', '<?php touch($_GET["f"]); $t = microtime(true); while (microtime(true) - $t < 1000) { usleep(100000); }')
         flag = os.path.join(server.tmp, 'running')
         from ftm import fcgi
         with server.connect() as connection:
@@ -180,7 +181,7 @@ class Stop(DaemonTest):
             os.kill(server.pid, signal.SIGQUIT)
             server.wait_for('Finishing')
             os.kill(server.pid, signal.SIGTERM)
-            self.assertEqual(server.wait_ended(timeout=10), 0)
+            self.assertEqual(server.wait_ended(), 0)
             server.wait_for('Terminating')
 
 
@@ -360,7 +361,7 @@ class Daemonize(DaemonTest):
 
     def test_daemon(self):
         server = self.serve(daemonize=True)
-        self.assertEqual(server.process.wait(10), 0, 'the parent ends with 0 once the master is up')
+        self.assertEqual(server.process.wait(PATIENCE), 0, 'the parent ends with 0 once the master is up')
         pid = server.pid
         self.assertNotEqual(pid, server.process.pid)
         self.assertEqual(proc.title(pid), f'php-fpm: master process ({server.conf})')
@@ -376,7 +377,7 @@ class Daemonize(DaemonTest):
         server = self.serve(daemonize=True, start=False)
         script = server.script('hello.php', '<?php echo "hello";')
         server.start(wait=False)
-        self.assertEqual(server.process.wait(20), 0)
+        self.assertEqual(server.process.wait(PATIENCE), 0)
         self.assertEqual(server.get(script).text, 'hello')
         server.wait_ready()
 
@@ -386,7 +387,7 @@ class Daemonize(DaemonTest):
         for ini in ({'opcache.preload': '/nonexistent', 'opcache.preload_user': POOL_USER}, {'browscap': '/nonexistent'}):
             for daemonize in (False, True):
                 with self.subTest(ini=ini, daemonize=daemonize), self.assertRaises(StartError) as caught:
-                    Server(ini=ini, modules=['opcache'], daemonize=daemonize).start(timeout=10)
+                    Server(ini=ini, modules=['opcache'], daemonize=daemonize).start()
                 self.assertIn(caught.exception.code, (70, 254), caught.exception.output)
 
     def test_caller_has_closed_descriptors(self):
@@ -432,9 +433,9 @@ class Options(DaemonTest):
     def test_module_that_is_missing_is_a_warning(self):
         server = self.serve(args=['-d', 'extension=no_such_module'])
         self.assertEqual(server.run('echo "serves";').text, 'serves')
-        self.assertIn("Unable to load dynamic library 'no_such_module'", server.all_output())
+        server.wait_for("Unable to load dynamic library 'no_such_module'")
         if is_ftm():
-            self.assertIn('packaging/php-runtime/extension no_such_module', server.all_output(), 'the command that builds it')
+            server.wait_for('packaging/php-runtime/extension no_such_module')    # the command that builds it
 
     @ftm_only('to php-fpm it is the right one')
     def test_module_of_another_abi_is_a_warning_and_names_the_command(self):
@@ -445,8 +446,9 @@ class Options(DaemonTest):
         for module in found:
             server = self.serve(args=['-d', f'extension={module}'])
             self.assertEqual(server.run('echo "serves";').text, 'serves')
-            self.assertRegex(server.all_output(), 'Unable to (load dynamic library|initialize module)')
+            server.wait_for('Unable to (load dynamic library|initialize module)')
             name = os.path.basename(module)[:-len('.so')]
+            server.wait_for(f'packaging/php-runtime/extension {name}')
             self.assertEqual(server.all_output().count(f'packaging/php-runtime/extension {name}'), 1)
 
     @ftm_only('to php-fpm they are the right ones')
@@ -459,7 +461,8 @@ class Options(DaemonTest):
             with self.subTest(module):
                 server = self.serve(args=['-d', f'zend_extension={module}'])
                 self.assertEqual(server.run('echo "serves";').text, 'serves')
-                self.assertRegex(server.all_output(), words)
+                server.wait_for(words)
+                server.wait_for(f'packaging/php-runtime/extension {name}')
                 self.assertEqual(server.all_output().count(f'packaging/php-runtime/extension {name}'), 1, server.all_output())
 
     @needs_module('mysqli')
@@ -469,14 +472,14 @@ class Options(DaemonTest):
             self.skipTest('mysqli is compiled in')
         server = self.serve(modules=['mysqli'])
         self.assertEqual(server.run('echo "serves";').text, 'serves')
-        self.assertIn("Unable to load dynamic library 'mysqli.so'", server.all_output())
+        server.wait_for("Unable to load dynamic library 'mysqli.so'")
 
     def test_module_that_is_loaded_twice_is_a_warning(self):
         if not binary().has('posix') or 'posix' in binary().compiled_in:
             self.skipTest('posix is no loadable module here')
         server = self.serve(modules=['posix', 'posix'])
         self.assertEqual(server.run('echo "serves";').text, 'serves')
-        self.assertIn('Module "posix" is already loaded', server.all_output())
+        server.wait_for('Module "posix" is already loaded')
 
     def test_long_options(self):
         server = Server().prepare()
@@ -488,7 +491,7 @@ class Options(DaemonTest):
             self.assertEqual(server.run('echo ini_get("precision");').text, '5')
         finally:
             process.send_signal(signal.SIGQUIT)
-            self.assertEqual(process.wait(10), 0)
+            self.assertEqual(process.wait(PATIENCE), 0)
             server.cleanup()
 
 

@@ -55,17 +55,17 @@ class Flat(WorkerTest):
     def measure(self, engine):
         return proc.private_memory(engine), len(proc.descriptors(engine)), proc.thread_count(engine)
 
-    @time_limit(180 + REQUESTS // 100)
+    @time_limit(3600 + REQUESTS // 10)
     def test_memory_and_descriptors(self):
         server = self.worker(source=SOURCE, children=5, num=4, settings=[('worker.max_requests', '200')],
                              modules=['opcache'], ini={'display_errors': '0', 'log_errors': '0'})
         [engine] = server.workers()
         samples = []
         step = REQUESTS // 20
-        with Load(server.pool().address, clients=4, kinds=('kept GET', 'kept GET', 'new GET', 'kept GET'), seconds=100 + REQUESTS // 150,
+        with Load(server.pool().address, clients=4, kinds=('kept GET', 'kept GET', 'new GET', 'kept GET'), seconds=3000 + REQUESTS // 10,
                   requests=REQUESTS, make=self.make, timeout=60) as load:
             for count in range(step, REQUESTS + 1, step):
-                self.poll(lambda: load.done >= count or load.result.failures, 60 + REQUESTS // 150, interval=0.05)
+                self.poll(lambda: load.done >= count or load.result.failures, 600 + REQUESTS // 10, interval=0.05)
                 samples.append(self.measure(engine))
             while load.done < REQUESTS and not load.result.failures:
                 time.sleep(0.05)

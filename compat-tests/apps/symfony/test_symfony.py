@@ -9,7 +9,6 @@ import re
 import signal
 import tempfile
 import threading
-import time
 import types
 import unittest
 
@@ -94,24 +93,25 @@ class Pages(Symfony):
         browser = self.site(worker__num=2)
         browser.get('/')
         for mark in ('a', 'b'):
-            began = time.monotonic()
-            answer = browser.get(f'/after/{mark}')
-            took = time.monotonic() - began
-            self.assertEqual(answer.text, f'at once {mark}')
-            done = os.path.join(self.app.dir, 'var', 'done-' + mark)
+            go, done = (os.path.join(self.app.dir, 'var', f'{name}-{mark}') for name in ('go', 'done'))
+            self.assertEqual(browser.get(f'/after/{mark}').text, f'at once {mark}')
             self.assertFalse(os.path.exists(done))
-            self.assertLess(took, 1.5 * proc.time_scale(), 'the answer came when the work was done')
+            open(go, 'w').close()
             self.poll(lambda: os.path.exists(done), 10)
+            os.unlink(go)
             os.unlink(done)
 
     def test_others_are_served_while_one_works_on(self):
         browser = self.site(worker__num=2)
         browser.get('/after/c')
-        done = os.path.join(self.app.dir, 'var', 'done-c')
-        self.addCleanup(lambda: self.poll(lambda: os.path.exists(done), 10) and os.unlink(done))
+        go, done = (os.path.join(self.app.dir, 'var', name) for name in ('go-c', 'done-c'))
         for _ in range(5):
             self.assertEqual(browser.get('/json').status, 200)
         self.assertFalse(os.path.exists(done))
+        open(go, 'w').close()
+        self.poll(lambda: os.path.exists(done), 10)
+        os.unlink(go)
+        os.unlink(done)
 
     def test_legacy_script_runs_classic(self):
         browser = self.site(worker__num=1)
@@ -158,7 +158,7 @@ class Pages(Symfony):
     def test_streamed_response_arrives_as_it_is_made(self):
         browser = self.site(worker__num=1)
         go = os.path.join(self.app.dir, 'var', 'go-a')
-        connection = http.client.HTTPConnection(browser.host, browser.port, timeout=30 * proc.time_scale())
+        connection = http.client.HTTPConnection(browser.host, browser.port, timeout=120 * proc.time_scale())
         self.addCleanup(connection.close)
         connection.request('GET', '/stream/a')
         answer = connection.getresponse()
@@ -191,7 +191,7 @@ class Releases(Symfony):
         self.current = os.path.join(folder, 'current')
         self.link(one)
         current = types.SimpleNamespace(dir=self.current, public=os.path.join(self.current, 'public'))
-        server = self.serve([site.example_pool('symfony', current, worker__boot_timeout=20)], modules=site.MODULES, ini=site.INI)
+        server = self.serve([site.example_pool('symfony', current, worker__boot_timeout=120)], modules=site.MODULES, ini=site.INI)
         front = self.enterContext(site.nginx(server.pools[0].address, current))
         stop, answers = threading.Event(), [[] for _ in range(8)]
 
@@ -226,7 +226,7 @@ class Releases(Symfony):
         self.current = os.path.join(folder, 'current')
         self.link(app)
         current = types.SimpleNamespace(dir=self.current, public=os.path.join(self.current, 'public'))
-        server = self.serve([site.example_pool('symfony', current, worker__boot_timeout=2)], modules=site.MODULES, ini=site.INI)
+        server = self.serve([site.example_pool('symfony', current, worker__boot_timeout=10)], modules=site.MODULES, ini=site.INI)
         server.expect_log('pool symfony')
         browser = self.enterContext(site.nginx(server.pools[0].address, current)).browser()
         self.assertEqual(browser.get('/release').text, 'one')

@@ -16,7 +16,7 @@ WAIT = 20
 AT_A_TIME = 12
 ENDED = r'exited (?:on signal|with code) .*from start$'
 HOLD = '''<?php if ($_GET["ignore"] ?? 0) { while (microtime(true) < $_GET["ignore"]) { } }
-touch($_GET["mark"]); for ($i = 0; $i < 8000 && !file_exists($_GET["go"]); $i++) { usleep(5000); clearstatcache(); } echo "held";'''
+touch($_GET["mark"]); for ($i = 0; $i < 60000 && !file_exists($_GET["go"]); $i++) { usleep(5000); clearstatcache(); } echo "held";'''
 
 CASES = []
 
@@ -95,7 +95,7 @@ class Scene:
             try:
                 if not self.server.is_ftm:
                     wake(self.server)
-                return self.server.get(os.path.join(self.server.docroot, 'hello.php'), pool=pool, timeout=2).text == 'hello'
+                return self.server.get(os.path.join(self.server.docroot, 'hello.php'), pool=pool, timeout=10).text == 'hello'
             except (OSError, fcgi.FcgiError):
                 return False
         poll(answers, WAIT, 'the pool serves')

@@ -10,7 +10,7 @@ from ftm.server import Pool, Server, free_port
 
 FORMATS = ('text', 'html', 'xml', 'json', 'openmetrics')
 CHILDREN = 3
-HOLD = '<?php touch($_SERVER["HTTP_MARK"]); for ($i = 0; $i < 4000 && !file_exists($_SERVER["HTTP_GO"]); $i++) { usleep(5000); clearstatcache(); }'
+HOLD = '<?php touch($_SERVER["HTTP_MARK"]); for ($i = 0; $i < 60000 && !file_exists($_SERVER["HTTP_GO"]); $i++) { usleep(5000); clearstatcache(); }'
 DUMP = '''<?php
 function show($value, $indent = "") {
     foreach ($value as $key => $v) {
@@ -78,7 +78,7 @@ class Pooled(Server):
         script = self.script('hold.php', HOLD)
         for _ in range(count):
             mark = os.path.join(self.tmp, f'mark{len(self.held)}')
-            connection = fcgi.Connection(self.pools[0].address, 60)
+            connection = fcgi.Connection(self.pools[0].address)
             connection.send_request(fcgi.post_params(script, b'0123456789', QUERY_STRING='a=<b>&c="d"', HTTP_MARK=mark,
                                                      HTTP_GO=os.path.join(self.tmp, 'go'), HTTP_AUTHORIZATION='Basic YWxpY2U6c2VjcmV0'), b'0123456789')
             self.held.append(connection)

@@ -4,7 +4,7 @@ import os
 import unittest
 
 from . import server as server_module
-from .proc import poll
+from .proc import PATIENCE, poll
 from .server import Pool, Server, binary
 
 IS_ROOT = os.geteuid() == 0
@@ -54,7 +54,7 @@ def needs_module(*names):
 
 
 def time_limit(seconds):
-    """Another limit than the runner's for one test, before FTM_TIME_SCALE."""
+    """A longer limit than the runner's for one test, before FTM_TIME_SCALE."""
     def mark(test):
         test.time_limit = seconds
         return test
@@ -89,7 +89,7 @@ class DaemonTest(unittest.TestCase):
     def _attach(self, text):
         self.logs = getattr(self, 'logs', '') + text
 
-    def poll(self, condition, timeout=5.0, what=None, interval=0.01):
+    def poll(self, condition, timeout=PATIENCE, what=None, interval=0.01):
         return poll(condition, timeout, what, interval)
 
     def assertBody(self, response, expected):

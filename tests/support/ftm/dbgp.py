@@ -11,7 +11,7 @@ NAMES = {'': 'urn:debugger_protocol_v1', 'xdebug': 'https://xdebug.org/dbgp/xdeb
 class Debugger:
     """Listens; `with debugger.accept() as session: session.command('run')`."""
 
-    def __init__(self, timeout=20):
+    def __init__(self, timeout=60):
         self.timeout = timeout * time_scale()
         self.listener = socket.create_server(('127.0.0.1', 0))
         self.listener.settimeout(self.timeout)

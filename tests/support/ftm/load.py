@@ -102,7 +102,7 @@ class Load:
     """
 
     def __init__(self, address, script=None, clients=16, kinds=KINDS, seconds=60.0, requests=200000, make=None, size=2000,
-                 pause=0.0, timeout=20.0, allow_stale=False, statuses=None):
+                 pause=0.0, timeout=60.0, allow_stale=False, statuses=None):
         self.addresses = address if isinstance(address, list) else [address]
         self.make = make or (lambda method, client, number: echo_request(script, method, client, number, size))
         self.clients = clients
@@ -211,14 +211,19 @@ class Load:
 class KeptFlood:
     """Many kept connections driven by one thread: each sends its next request as soon as its answer is complete.
 
-    Threads would measure Python's own scheduling; one poll loop shows what the server lets a connection wait.
+    Threads would measure Python's own scheduling; one poll loop shows what the server lets a connection wait.  It ends
+    after `seconds`, when each connection has had `each` answers, or after stop() in another thread.
     """
 
-    def __init__(self, address, params, connections, seconds=5.0, expect=None, requests=1000000):
-        self.address, self.count, self.seconds, self.expect, self.limit = address, connections, seconds, expect, requests
+    def __init__(self, address, params, connections, seconds=5.0, expect=None, each=1000000):
+        self.address, self.count, self.seconds, self.expect, self.each = address, connections, seconds, expect, each
+        self._stop = threading.Event()
         self.message = fcgi.whole_request(params, flags=fcgi.KEEP_CONN)
         self.result = Result()
         self.per_connection = [0] * connections
+
+    def stop(self):
+        self._stop.set()
 
     def run(self):
         import select
@@ -235,8 +240,8 @@ class KeptFlood:
             sent[number] = time.monotonic()
             connection.sock.sendall(self.message)
         stop = began + self.seconds
-        open_requests = len(connections)
-        while open_requests and time.monotonic() < stop + 20 * time_scale():
+        open_requests, enough = len(connections), False
+        while open_requests and time.monotonic() < stop + 60 * time_scale():
             for number, _ in poller.poll(0.5):
                 index, connection = connections[number]
                 data = connection.sock.recv(65536)
@@ -254,8 +259,9 @@ class KeptFlood:
                 result.latencies.append(now - sent[number])
                 result.requests += 1
                 self.per_connection[index] += 1
+                enough = enough or self._stop.is_set() or self.per_connection[index] >= self.each and min(self.per_connection) >= self.each
                 received[number] = b''
-                if now < stop and result.requests < self.limit:
+                if now < stop and not enough:
                     sent[number] = time.monotonic()
                     connection.sock.sendall(self.message)
                 else:

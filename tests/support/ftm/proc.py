@@ -21,8 +21,14 @@ def time_scale():
     return float(os.environ.get('FTM_TIME_SCALE', '1'))
 
 
-def poll(condition, timeout=5.0, what=None, interval=0.01):
+# What a server does by itself may take this long on a machine that does other things at the same time. It is no
+# measurement: who waits for something that must be quick holds up what else would bring it about.
+PATIENCE = 60
+
+
+def poll(condition, timeout=PATIENCE, what=None, interval=0.01):
     """Calls `condition` until it returns something true and returns that; AssertionError after `timeout` seconds."""
+    timeout = max(timeout, PATIENCE)
     deadline = time.monotonic() + timeout * time_scale()
     while True:
         value = condition()

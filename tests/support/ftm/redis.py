@@ -40,7 +40,7 @@ class Redis:
 
     def command(self, *words):
         """One command; text of a simple or bulk answer, a number, or a list of texts."""
-        with socket.create_connection(('127.0.0.1', self.port), 10) as connection:
+        with socket.create_connection(('127.0.0.1', self.port), 60) as connection:
             connection.sendall(f'*{len(words)}\r\n'.encode() + b''.join(b'$%d\r\n%s\r\n' % (len(w), w) for w in (str(word).encode() for word in words)))
             with connection.makefile('rb') as answers:
                 return self._read(answers)

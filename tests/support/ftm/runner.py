@@ -12,7 +12,7 @@ import unittest
 
 from .proc import time_scale
 
-LIMIT = 120
+LIMIT = 900
 
 
 class OutOfTime(Exception):
@@ -35,7 +35,7 @@ class Result(unittest.TestResult):
         super().startTest(test)
         self._began = time.monotonic()
         self._marked = len(self.errors) + len(self.failures)
-        limit = getattr(getattr(test, test._testMethodName, None), 'time_limit', LIMIT) * time_scale()
+        limit = max(LIMIT, getattr(getattr(test, test._testMethodName, None), 'time_limit', 0)) * time_scale()
         signal.setitimer(signal.ITIMER_REAL, limit)
         faulthandler.dump_traceback_later(limit + 60 * time_scale(), exit=True)
 

@@ -14,6 +14,7 @@ import glob
 import grp
 import os
 import pwd
+import random
 import re
 import resource
 import shutil
@@ -26,7 +27,7 @@ import tempfile
 import time
 
 from . import fcgi, proc
-from .proc import poll, time_scale
+from .proc import PATIENCE, poll, time_scale
 
 SANITIZER = re.compile(r'AddressSanitizer|LeakSanitizer|ThreadSanitizer|runtime error:|UndefinedBehaviorSanitizer')
 SUPPORT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -66,7 +67,7 @@ class Binary:
 
     def run(self, *args, **kwargs):
         return subprocess.run([self.path, *args], stdin=subprocess.DEVNULL, capture_output=True, text=True,
-                              timeout=60 * time_scale(), **kwargs)
+                              timeout=180 * time_scale(), **kwargs)
 
     @property
     def version(self):
@@ -133,10 +134,25 @@ def binary(path=None):
 
 # -- configuration -------------------------------------------------------------------------------------------------
 
+_ports = {}      # those this process has given out, with what keeps other test processes from them
+
+
 def free_port():
-    with socket.socket() as s:
-        s.bind(('127.0.0.1', 0))
-        return s.getsockname()[1]
+    """A port that nobody uses or is given: below those that the kernel chooses for clients, and marked as ours while this process lives."""
+    for _ in range(1000):
+        port = random.randrange(10000, 32000)
+        mark = socket.socket(socket.AF_UNIX)
+        try:
+            mark.bind(f'\0ftm-port-{port}')
+            for address in ('127.0.0.1', '0.0.0.0'):
+                with socket.socket() as s:
+                    s.bind((address, port))
+        except OSError:
+            mark.close()
+            continue
+        _ports[port] = mark
+        return port
+    raise OSError('no free port')
 
 
 class Pool:
@@ -296,7 +312,7 @@ class Server:
         env.update(self.extra_env)
         return {k: v for k, v in env.items() if v is not None}
 
-    def start(self, wait=True, timeout=30):
+    def start(self, wait=True, timeout=2 * PATIENCE):
         self.prepare()
         with open(self.output, 'ab') as out:
             self.process = subprocess.Popen(
@@ -307,7 +323,7 @@ class Server:
             self.wait_ready(timeout)
         return self
 
-    def wait_ready(self, timeout=30):
+    def wait_ready(self, timeout=2 * PATIENCE):
         deadline = time.monotonic() + timeout * time_scale()
         while True:
             if self.daemonize:
@@ -418,7 +434,7 @@ class Server:
         """A position in the log to give to wait_for() as `since`."""
         return len(self.log_text())
 
-    def wait_for(self, regex, timeout=5, since=0, count=1):
+    def wait_for(self, regex, timeout=PATIENCE, since=0, count=1):
         """Waits until the regular expression has matched `count` lines after `since`; returns the last match."""
         def look():
             matches = list(re.finditer(regex, self.log_text()[since:], re.M))
@@ -451,7 +467,7 @@ class Server:
         return self.pools[0] if name is None else next(p for p in self.pools if p.name == name)
 
     def connect(self, pool=None, timeout=fcgi.TIMEOUT):
-        return fcgi.Connection(self.pool(pool).address, timeout * time_scale())
+        return fcgi.Connection(self.pool(pool).address, max(timeout, fcgi.TIMEOUT) * time_scale())
 
     def get(self, script, query='', pool=None, timeout=fcgi.TIMEOUT, **params):
         return fcgi.request(self.pool(pool).address, fcgi.script_params(script, QUERY_STRING=query, **params), timeout=timeout * time_scale())
@@ -493,12 +509,12 @@ class Server:
             return True
         return False
 
-    def wait_ended(self, timeout=10):
+    def wait_ended(self, timeout=PATIENCE):
         self.processes()
         poll(self.ended, timeout, lambda: f'{self.binary.path} did not end:\n{self.tail()}')
         return self.code
 
-    def stop(self, number=signal.SIGQUIT, timeout=15, check=True):
+    def stop(self, number=signal.SIGQUIT, timeout=PATIENCE, check=True):
         """Ends the server and checks what it leaves.  Safe to call twice."""
         if self.stopped or self.process is None:
             return self.code
@@ -547,7 +563,7 @@ class Server:
                     alive.append(pid)
             alive += [s.pid for s in proc.everyone() if s.session in self._sessions and s.state not in 'ZX' and s.pid not in alive]
             return alive
-        deadline = time.monotonic() + 3 * time_scale()
+        deadline = time.monotonic() + PATIENCE * time_scale()
         while left() and time.monotonic() < deadline:
             time.sleep(0.02)
         remaining = left()

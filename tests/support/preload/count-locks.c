@@ -1,5 +1,6 @@
-/* Preloaded into a server: counts the locks that its threads take and the threads that it wakes. COUNT_FILE: a file of
- * 64-bit counters that all its processes share, in the order of `enum what`; tests/support/ftm/lock_count.py reads it. */
+/* Preloaded into a server: counts the locks that its threads take and the threads that they wake, but for each process's
+ * first one, which runs no requests and has work of its own from time to time. COUNT_FILE: a file of 64-bit counters that
+ * all its processes share, in the order of `enum what`; tests/support/ftm/lock_count.py reads it. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -32,7 +33,13 @@ __attribute__((constructor)) static void prepare(void)
 
 static void count(enum what what)
 {
-    __atomic_fetch_add(&counters[what], 1, __ATOMIC_RELAXED);
+    static __thread int first = -1;
+    if (first < 0) {
+        first = gettid() == getpid();
+    }
+    if (!first) {
+        __atomic_fetch_add(&counters[what], 1, __ATOMIC_RELAXED);
+    }
 }
 
 #define COUNTED(what, name, type)                                                                                          \

@@ -128,11 +128,11 @@ class PagesController extends AbstractController
         return new StreamedResponse(function () use ($mark) {
             echo "first\n";
             flush();
-            for ($i = 0; $i < 1000 && !file_exists("$this->folder/go-$mark"); ++$i) {
+            for ($i = 0; $i < 30000 && !file_exists("$this->folder/go-$mark"); ++$i) {
                 usleep(10000);
                 clearstatcache();
             }
-            echo $i < 1000 ? "second\n" : "nobody has read the first line\n";
+            echo $i < 30000 ? "second\n" : "nobody has read the first line\n";
         }, headers: ['Content-Type' => 'text/plain', 'X-Accel-Buffering' => 'no']);
     }
 
