@@ -305,7 +305,8 @@ class Values(StatusTest):
         self.children = 3
         self.occupy()
         self.release()
-        self.assertIn(self.figures(self.status)['max active processes'], (3,) if is_ftm() else (3, 4))
+        # Who is on its way to its next request, or back to sleep, is not idle.
+        self.assertIn(self.figures(self.status)['max active processes'], (3, 4))
 
     def test_a_status_request_shows_itself(self):
         self.start(children=2)
