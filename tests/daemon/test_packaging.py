@@ -52,7 +52,7 @@ class Quickstart(DaemonTest):
         found = []
         for pid in filter(str.isdigit, os.listdir('/proc')):
             try:
-                with open(f'/proc/{pid}/cmdline') as f:
+                with open(f'/proc/{pid}/cmdline', errors='replace') as f:
                     if os.path.join(self.root, 'build') in f.read():
                         found.append(int(pid))
             except OSError:
@@ -161,7 +161,7 @@ class Steps(DaemonTest):
 
     def command_line(self, pid):
         try:
-            with open(f'/proc/{pid}/cmdline') as f:
+            with open(f'/proc/{pid}/cmdline', errors='replace') as f:
                 return f.read()
         except OSError:
             return ''

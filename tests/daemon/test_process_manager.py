@@ -59,7 +59,11 @@ class ProcessManager(DaemonTest):
             return len(server.workers())
         names = []
         for pid in server.workers():
-            for task in os.listdir(f'/proc/{pid}/task'):
+            try:
+                tasks = os.listdir(f'/proc/{pid}/task')
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+            for task in tasks:
                 try:
                     with open(f'/proc/{pid}/task/{task}/comm') as f:
                         names.append(f.read().strip())

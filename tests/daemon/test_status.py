@@ -11,7 +11,7 @@ import signal
 import socket
 import stat
 
-from ftm import fcgi
+from ftm import fcgi, proc
 from ftm.case import DaemonTest, Pool, ftm_only, is_ftm, root_only
 from ftm.server import SUPPORT, StartError, free_port
 
@@ -126,8 +126,8 @@ class WhileBusy(StatusTest):
     def peak_in_scoreboard(self):
         """From the engine's shared memory, as a status page would look at the backlog itself."""
         pid, = self.server.workers()
-        for name in os.listdir(f'/proc/{pid}/fd'):
-            if 'php-fpm scoreboard' in os.readlink(f'/proc/{pid}/fd/{name}'):
+        for name, what in proc.descriptors(pid).items():
+            if 'php-fpm scoreboard' in what:
                 with open(f'/proc/{pid}/fd/{name}', 'rb') as f:
                     data = f.read(48 + 5 * 8)
                 return int.from_bytes(data[48 + 4 * 8:], 'little')

@@ -94,9 +94,10 @@ def load(folders, patterns=()):
     return [t for t in flat(suite) if not patterns or any(p in t.id() for p in patterns)]
 
 
-def end_class(tests):
+def end_class(tests, is_set_up):
     if tests is not None:
-        tests.tearDownClass()
+        if is_set_up:
+            tests.tearDownClass()
         tests.doClassCleanups()
 
 
@@ -110,16 +111,22 @@ def main(folders, patterns=(), list_only=False):
     out = sys.stdout
     result = Result(out)
     began = time.monotonic()
-    current_class = without = None
+    current_class = without = broken = None
     for test in tests:
         if type(test) is not current_class:
-            end_class(current_class)
-            current_class, without = type(test), None
+            end_class(current_class, without is broken is None)
+            current_class, without, broken = type(test), None, None
             try:
                 current_class.setUpClass()
             except unittest.SkipTest as why:
                 without = str(why)
-        if without is None:
+            except Exception:                   # of this class only; the others are run
+                broken = sys.exc_info()
+        if broken is not None:
+            result.startTest(test)
+            result.addError(test, broken)
+            result.stopTest(test)
+        elif without is None:
             test(result)
         else:
             result.startTest(test)
@@ -127,7 +134,7 @@ def main(folders, patterns=(), list_only=False):
             result.stopTest(test)
         if result.shouldStop:
             break
-    end_class(current_class)
+    end_class(current_class, without is broken is None)
     failed = len(result.problems)
     if failed:
         out.write('\nfailed:\n' + ''.join(f'  {name}\n' for name, _ in result.problems))
