@@ -214,7 +214,7 @@ class Ends(WorkerTest):
         server.expect_log('.*')
 
     def test_crash_when_the_code_boots_no_more_after_a_reload(self):
-        server = self.worker(modules=['ffi'], ini={'ffi.enable': '1'}, children=3, settings=[('worker.boot_timeout', '3')])
+        server = self.worker(modules=['ffi'], ini={'ffi.enable': '1'}, children=3, settings=[('worker.boot_timeout', '5')])
         other = server.script('other.php', '<?php echo "classic";')
         server.kill(signal.SIGUSR2)
         server.wait_for('ready to handle connections', 15, count=2)
@@ -261,7 +261,7 @@ class Ends(WorkerTest):
                 self.assertFalse(os.path.exists(ran))
 
     def test_reload_is_tried_again_until_the_code_boots(self):
-        server = self.worker(settings=[('worker.boot_timeout', '2')])
+        server = self.worker(settings=[('worker.boot_timeout', '5')])
         booted = self.ask(server, 'booted').text
         with open(self.script, encoding='utf-8') as file:
             good = file.read()
@@ -275,7 +275,7 @@ class Ends(WorkerTest):
         self.assertNotEqual(self.ask(server, 'booted').text, booted)
 
     def test_reload_with_code_that_does_not_boot_keeps_the_old_generation(self):
-        server = self.worker(settings=[('worker.boot_timeout', '3')])
+        server = self.worker(settings=[('worker.boot_timeout', '5')])
         booted = self.ask(server, 'booted').text
         server.script('worker.php', '<?php throw new Exception("broken release");')
         server.expect_log(r'\[pool www\]')
