@@ -13,7 +13,7 @@ import time
 
 from ftm import fcgi
 from ftm.case import DaemonTest, Pool, ftm_only, root_only
-from ftm.server import StartError, is_socket
+from ftm.server import StartError
 
 TIME = r'^\[\d\d-\w{3}-\d{4} \d\d:\d\d:\d\d\] '
 CAUGHT = {'catch_workers_output': 'yes'}
@@ -175,7 +175,7 @@ class WorkerOutput(DaemonTest):
     def test_messages_below_the_level_lose_their_prefix_only(self):
         server = self.serve([Pool(children=1, settings=CAUGHT)], settings={'log_level': 'error'}, start=False)
         server.start(wait=False)
-        self.poll(lambda: is_socket(server.pools[0].address))
+        self.poll(server.accepts)
         server.run('fwrite(fopen("php://stderr", "w"), "still there\\n");')
         server.wait_for('^still there"$')
 

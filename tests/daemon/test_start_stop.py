@@ -487,7 +487,7 @@ class Options(DaemonTest):
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=server.root,
                                    start_new_session=True)
         try:
-            self.poll(lambda: is_socket(server.pool().address))
+            self.poll(server.accepts)
             self.assertEqual(server.run('echo ini_get("precision");').text, '5')
         finally:
             process.send_signal(signal.SIGQUIT)

@@ -466,6 +466,14 @@ class Server:
     def pool(self, name=None):
         return self.pools[0] if name is None else next(p for p in self.pools if p.name == name)
 
+    def accepts(self, pool=None):
+        """For servers that do not say when they are ready; a socket's file is there before anybody listens."""
+        try:
+            fcgi.Connection(self.pool(pool).address).close()
+            return True
+        except OSError:
+            return False
+
     def connect(self, pool=None, timeout=fcgi.TIMEOUT):
         return fcgi.Connection(self.pool(pool).address, max(timeout, fcgi.TIMEOUT) * time_scale())
 
