@@ -68,6 +68,11 @@ class DaemonTest(unittest.TestCase):
 
     def serve(self, pools=None, start=True, **kwargs):
         server = Server(pools=pools, **kwargs)
+        if server.is_ftm:
+            # Longer than any test waits: an engine that is to have ended has not just run out of its time.
+            for pool in server.pools:
+                if 'pm.drain_timeout' not in dict(pool.settings):
+                    pool.settings.append(('pm.drain_timeout', '600s'))
         self.addCleanup(self._finish, server)
         server.prepare()
         return server.start() if start else server
