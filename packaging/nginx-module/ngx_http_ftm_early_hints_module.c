@@ -202,6 +202,9 @@ ngx_http_ftm_process_header(ngx_http_request_t *r)
     ngx_uint_t            status;
     ngx_http_upstream_t  *u;
     ngx_http_ftm_ctx_t   *ctx;
+#if (NGX_HTTP_CACHE)
+    size_t                header_start;
+#endif
 
     u = r->upstream;
     ctx = ngx_http_get_module_ctx(r, ngx_http_ftm_early_hints_module);
@@ -217,7 +220,25 @@ ngx_http_ftm_process_header(ngx_http_request_t *r)
     front = ngx_min((size_t) (last - pos), sizeof(saved));
     ngx_memcpy(saved, pos, front);
 
+#if (NGX_HTTP_CACHE)
+    header_start = r->cache ? r->cache->header_start : 0;
+#endif
+
     rc = ctx->process_header(r);
+
+#if (NGX_HTTP_CACHE)
+
+    /*
+     * If that end is too short for one, the FastCGI module moves the beginning
+     * of the data instead, and the answer cannot be read from the cache again.
+     */
+
+    if (r->cache && r->cache->header_start != header_start) {
+        r->cache->header_start = header_start;
+        u->cacheable = 0;
+    }
+
+#endif
 
     if (rc == NGX_OK) {
         status = u->headers_in.status_n;
