@@ -11,9 +11,7 @@ import threading
 import time
 
 from ftm import fcgi
-from ftm.proc import time_scale
-
-PATIENCE = 30
+from ftm.proc import PATIENCE, time_scale
 
 
 def block(status, *headers):

@@ -10,8 +10,8 @@ import subprocess
 import tempfile
 
 from ftm.front import PARAMS, Front
-from ftm.proc import time_scale
-from ftm.server import free_port
+from ftm.proc import PATIENCE, time_scale
+from ftm.server import POOL_USER, free_port
 
 MODULE = os.environ.get('FTM_NGINX_MODULE', '')
 LINE = 'fastcgi_param FTM_EARLY_HINTS $ftm_early_hints if_not_empty;'
@@ -49,7 +49,7 @@ class Relay(Front):
         dirs = '\n'.join(f'  {name}_temp_path {self.root}/{name};' for name in ('fastcgi', 'proxy', 'uwsgi', 'scgi'))
         self.tls_port = free_port()
         return f"""{f'load_module {MODULE};' if self.module and MODULE else ''}
-{'user www-data;' if os.geteuid() == 0 else ''}
+{f'user {POOL_USER};' if os.geteuid() == 0 else ''}
 daemon off;
 worker_processes 1;
 pid {self.root}/nginx.pid;
@@ -90,7 +90,7 @@ http {{
 
     def exchange(self, path='/', version='HTTP/1.1', method='GET', body=b'', headers='', until=None):
         """All bytes that come until nginx closes the connection; with `until`, those up to it and the open socket."""
-        s = socket.create_connection(('127.0.0.1', self.port), 30 * time_scale())
+        s = socket.create_connection(('127.0.0.1', self.port), PATIENCE * time_scale())
         length = f'Content-Length: {len(body)}\r\n' if body or method == 'POST' else ''
         s.sendall(f'{method} {path} {version}\r\nHost: localhost\r\nConnection: close\r\n{headers}{length}\r\n'.encode() + body)
         data = bytearray()
@@ -114,7 +114,7 @@ http {{
     def http_2(self, *paths, options=()):
         """What curl shows of all of them over one HTTP/2 connection."""
         urls = [f'https://127.0.0.1:{self.tls_port}{path}' for path in paths]
-        done = subprocess.run(['curl', '-sSk', '--http2', '-i', '-m', str(60 * time_scale()), *options, *urls], capture_output=True)
+        done = subprocess.run(['curl', '-sSk', '--http2', '-i', '-m', str(PATIENCE * time_scale()), *options, *urls], capture_output=True)
         if done.returncode:
             raise AssertionError(f'curl: {done.stderr.decode()} {done.stdout[:2000]!r}')
         return done.stdout
