@@ -1,49 +1,94 @@
-"""Web servers on loopback before a FastCGI address, each in a temporary directory of its own.
+"""Web servers on loopback before a FastCGI address, each in a temporary directory of its own, set up with the samples of
+etc/fronts.
 
 A Setup is one way to connect one of them: `keeps` says that it uses a connection for several requests, `misses` names the
 features of table.py that it does not have, `stock_fails` those that php-fpm cannot serve behind it, and what of the body the
-script sees in php-ftm.
+script sees in php-ftm. `full`: the sample as it is, not only what it needs; `newest`: the server of newest.py; `tls`: on a
+second port with HTTP/2, and HTTP/3 where it has that.
 """
 
 import os
+import re
 import shutil
-import signal
-import socket
 import subprocess
 import sys
 import tempfile
 
+import newest
 import sites
-from ftm import proc
-from ftm.front import PARAMS
-from ftm.proc import poll
-from ftm.server import POOL_USER
+from ftm.program import Program
+from ftm.server import POOL_USER, PROJECT, free_port
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 MODULES = '/usr/lib/apache2/modules'
 
 
 class Setup:
-    def __init__(self, name, make, transport='unix', keeps=False, misses=(), variant=None, stock_fails=None, long=False):
+    def __init__(self, name, make, transport='unix', keeps=False, misses=(), variant=None, stock_fails=None, long=False, full=False, newest=False, tls=False):
         self.name, self.make, self.transport, self.keeps, self.misses, self.variant = name, make, transport, keeps, set(misses), variant
-        self.stock_fails, self.long = dict(stock_fails or {}), long
+        self.stock_fails, self.long, self.full, self.newest, self.tls = dict(stock_fails or {}), long, full, newest, tls
 
     def __repr__(self):
         return self.name
 
+    def program(self):
+        """The command that runs it, without arguments; None if it is not there."""
+        if self.newest:
+            return newest.program(self.make.binary)
+        found = shutil.which(self.make.binary, path='/usr/sbin:/usr/bin')
+        return found and [found]
 
-class WebServer:
+    def absence(self):
+        """Why it cannot run, or None."""
+        if self.newest and newest.missing():
+            return newest.missing()
+        return None if self.program() else f'{"the newest suite" if self.newest else "this release"} has no {self.make.binary}'
+
+
+def sample(name, tags, replace):
+    """The file of etc/fronts with only those tagged lines, and with what an administrator would change in it."""
+    with open(os.path.join(PROJECT, 'etc/fronts', name), encoding='utf-8') as file:
+        lines = [line for line in file if (tag := re.search(r'# \[(\w+)\]', line)) is None or tag[1] in tags]
+    text = ''.join(lines)
+    for old, new in replace:
+        assert old in text, f'etc/fronts/{name} has no {old}'
+        text = text.replace(old, new)
+    return text
+
+
+def certificate():
+    """A self-signed certificate for localhost: the paths of certificate, key and both in one file."""
+    if not certificate.made:
+        folder = tempfile.mkdtemp(prefix='ftm-tls-', dir='/tmp')
+        os.chmod(folder, 0o755)
+        cert, key, both = (os.path.join(folder, name) for name in ('cert.pem', 'key.pem', 'both.pem'))
+        subprocess.run(['openssl', 'req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '30', '-subj', '/CN=localhost',
+                        '-addext', 'subjectAltName=DNS:localhost,IP:127.0.0.1', '-keyout', key, '-out', cert], check=True, capture_output=True)
+        with open(both, 'w') as file:
+            for path in (cert, key):
+                with open(path) as part:
+                    file.write(part.read())
+        for path in (cert, key, both):
+            os.chmod(path, 0o644)
+        certificate.made = cert, key, both
+    return certificate.made
+
+
+certificate.made = None
+
+
+class WebServer(Program):
     """`address`: a Unix path or (host, port) of the FastCGI server."""
 
     binary = None
+    env = {'PATH': '/usr/sbin:/usr/bin:/sbin:/bin', 'HOME': '/tmp', 'LANG': 'C'}
 
     def __init__(self, setup, address, docroot, port):
         self.setup, self.address, self.docroot, self.port = setup, address, docroot, port
-        self.process = None
-
-    @classmethod
-    def installed(cls):
-        return shutil.which(cls.binary, path='/usr/sbin:/usr/bin')
+        self.title = str(setup)
+        self.tls_port = free_port() if setup.tls else None
+        if setup.tls:
+            self.cert, self.key, self.both = certificate()
 
     @property
     def unix(self):
@@ -53,62 +98,32 @@ class WebServer:
     def target(self):
         return self.address if self.unix else '%s:%d' % self.address
 
-    def __enter__(self):
-        self.root = tempfile.mkdtemp(prefix='ftm-front-', dir='/tmp')
-        os.chmod(self.root, 0o755)
+    def tags(self, *wanted):
+        """The tagged lines of the sample that this setup has."""
+        return {*wanted, *(['tls'] if self.setup.tls else [])}
+
+    def arguments(self):
         shutil.chown(self.root, POOL_USER, POOL_USER)
         path = os.path.join(self.root, 'front.conf')
         with open(path, 'w') as file:
             file.write(self.conf())
-        with open(os.path.join(self.root, 'output.log'), 'ab') as output:
-            self.process = subprocess.Popen(self.command(path), stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd=self.root, start_new_session=True,
-                                            env={'PATH': '/usr/sbin:/usr/bin:/sbin:/bin', 'HOME': self.root, 'LANG': 'C'})
-        try:
-            poll(self._answers, 15, lambda: f'{self.setup} does not answer:\n{self.log()}')
-        except BaseException:
-            self.__exit__()
-            raise
-        return self
-
-    def _answers(self):
-        if self.process.poll() is not None:
-            raise AssertionError(f'{self.setup} ended with {self.process.returncode}:\n{self.log()}')
-        with socket.socket() as s:
-            return s.connect_ex(('127.0.0.1', self.port)) == 0
-
-    def log(self):
-        text = ''
-        for name in ('output.log', 'error.log'):
-            path = os.path.join(self.root, name)
-            if os.path.exists(path):
-                with open(path, errors='replace') as file:
-                    text += file.read()
-        return text
-
-    def __exit__(self, *_):
-        known = [self.process.pid, *proc.descendants(self.process.pid)]
-        if self.process.poll() is None:
-            self.process.terminate()
-            try:
-                self.process.wait(10)
-            except subprocess.TimeoutExpired:
-                pass
-        for pid in known:
-            if proc.alive(pid) and proc.stat(pid).session == self.process.pid:
-                try:
-                    os.kill(pid, signal.SIGKILL)
-                except ProcessLookupError:
-                    pass
-        self.process.wait(60)
-        if not os.environ.get('FTM_KEEP'):
-            shutil.rmtree(self.root, ignore_errors=True)
+        return [*self.setup.program(), *self.options(path)]
 
 
 class Nginx(WebServer):
     binary = 'nginx'
 
+    def site(self):
+        quic = f'listen 127.0.0.1:{self.tls_port} ssl; http2 on; listen 127.0.0.1:{self.tls_port} quic reuseport; http3 on;'
+        tls = [('listen 443 ssl http2;', quic if self.setup.newest else f'listen 127.0.0.1:{self.tls_port} ssl http2;'), ('/etc/ssl/certs/example.org.pem', self.cert),
+               ('/etc/ssl/private/example.org.key', self.key)] if self.setup.tls else []
+        more = [('index index.php;', 'index index.php;\n' + sites.nginx(self.docroot, self.setup.keeps))] if self.setup.long else []
+        return sample('nginx.conf', self.tags(*(['kept'] if self.setup.keeps else []), *(['headers'] if self.setup.full else [])), [
+            ('127.0.0.1:9000', f'unix:{self.address}' if self.unix else self.target), ('listen 80;', f'listen 127.0.0.1:{self.port};'), ('server_name example.org;', 'server_name localhost;'),
+            ('/srv/www', self.docroot), *tls, *more])
+
     def conf(self):
-        server = f'unix:{self.address}' if self.unix else self.target
+        shutil.copy(f'{newest.root() if self.setup.newest else ""}/etc/nginx/fastcgi_params', self.root)
         temporary = '\n'.join(f'  {name}_temp_path {self.root}/{name};' for name in ('fastcgi', 'proxy', 'uwsgi', 'scgi'))
         return f"""user www-data;
 daemon off;
@@ -118,40 +133,24 @@ error_log {self.root}/error.log notice;
 events {{ worker_connections 512; }}
 http {{
   access_log off;
+  types {{ text/html html; text/css css; }}
   client_body_temp_path {self.root}/body;
 {temporary}
-  client_max_body_size 0;
-  upstream php {{ server {server}; {'keepalive 8;' if self.setup.keeps else ''} }}
-  server {{
-    listen 127.0.0.1:{self.port};
-    server_name localhost;
-    root {self.docroot};
-    index index.php;
-    location ~ ^/(ping|status)$ {{ {PARAMS} fastcgi_pass php; }}
-    {sites.nginx(self.docroot, self.setup.keeps) if self.setup.long else ''}
-    location ~ [^/]\\.php(/|$) {{
-      fastcgi_split_path_info ^(.+?\\.php)(/.*)$;
-      set $path_info $fastcgi_path_info;
-      {PARAMS}
-      fastcgi_param PATH_INFO $path_info;
-      fastcgi_param HTTP_PROXY "";
-      fastcgi_pass php;
-      fastcgi_keep_conn {'on' if self.setup.keeps else 'off'};
-    }}
-  }}
+{self.site()}
 }}
 """
 
-    def command(self, path):
-        return [self.installed(), '-p', self.root, '-c', path, '-e', self.root + '/error.log']
+    def options(self, path):
+        return ['-p', self.root, '-c', path, '-e', self.root + '/error.log']
 
 
 class Apache(WebServer):
     binary = 'apache2'
-    modules = ('mpm_event', 'authn_core', 'authn_file', 'auth_basic', 'authz_core', 'authz_user', 'dir', 'env', 'mime', 'proxy', 'proxy_fcgi', 'rewrite')
+    modules = ('mpm_event', 'authn_core', 'authn_file', 'auth_basic', 'authz_core', 'authz_host', 'authz_user', 'dir', 'env', 'mime', 'proxy', 'proxy_fcgi', 'rewrite', 'ssl', 'http2')
 
     def conf(self):
-        loads = ''.join(f'LoadModule {name}_module {MODULES}/mod_{name}.so\n' for name in self.modules if os.path.exists(f'{MODULES}/mod_{name}.so'))
+        installed = (newest.root() if self.setup.newest else '') + MODULES
+        loads = ''.join(f'LoadModule {name}_module {MODULES}/mod_{name}.so\n' for name in self.modules if os.path.exists(f'{installed}/mod_{name}.so'))
         return f"""ServerRoot {self.root}
 ServerName localhost
 Listen 127.0.0.1:{self.port}
@@ -165,13 +164,20 @@ StartServers 1
 ServerLimit 2
 TypesConfig /etc/mime.types
 DocumentRoot {self.docroot}
-<Directory {self.docroot}>
-  Require all granted
-  CGIPassAuth On
-  DirectoryIndex index.php
-</Directory>
+{self.tls() if self.setup.tls else ''}
 {sites.apache(self.docroot, self.local) if self.setup.long else ''}
 {self.php()}
+"""
+
+    def tls(self):
+        return f"""Listen 127.0.0.1:{self.tls_port}
+Protocols h2 http/1.1
+SSLSessionCache none
+<VirtualHost 127.0.0.1:{self.tls_port}>
+  SSLEngine on
+  SSLCertificateFile {self.cert}
+  SSLCertificateKeyFile {self.key}
+</VirtualHost>
 """
 
     @property
@@ -179,37 +185,40 @@ DocumentRoot {self.docroot}
         return f'unix:{self.address}|fcgi://localhost' if self.unix else f'fcgi://{self.target}'
 
     def php(self):
-        """One of the ways that Apache's manual and php's wiki show."""
+        """The sample, or one of the other ways that Apache's manual and php's wiki show."""
         local = self.local
+        text = sample('apache.conf', (), [('fcgi://127.0.0.1:9000', local), ('/srv/www', self.docroot)])
+        block, handler = (re.search(pattern, text, re.S)[0] for pattern in (r'<Proxy .*</Proxy>\n', r'<FilesMatch .*</FilesMatch>\n'))
         pages = f'ProxyPass /ping {local}/ping\nProxyPass /status {local}/status\n' if not self.unix else ''
-        reuse = ' enablereuse=on max=8' if self.setup.keeps else ''
-        reuse += ' flushpackets=on' if self.setup.variant == 'flush' else ''
         if self.setup.variant == 'match':
-            if self.unix:
-                return f'ProxyPassMatch "^/(.*\\.php(/.*)?)$" "unix:{self.address}|fcgi://localhost{self.docroot}/"{reuse}\n'
-            return pages + f'ProxyPassMatch "^/(.*\\.php(/.*)?)$" "fcgi://{self.target}{self.docroot}/$1"{reuse}\n'
-        generic = 'ProxyFCGIBackendType GENERIC\n' if self.setup.variant == 'generic' else ''
-        proxy = f'<Proxy "{local if not self.unix else "fcgi://localhost"}">\n  ProxySet{reuse}\n</Proxy>\n' if reuse else ''
-        if reuse and self.unix:
-            proxy = f'<Proxy "unix:{self.address}|fcgi://localhost/">\n  ProxySet{reuse}\n</Proxy>\n'
-        return f'{generic}{pages}{proxy}<FilesMatch "\\.php$">\n  SetHandler "proxy:{local}{"/" if reuse else ""}"\n</FilesMatch>\n'
+            reuse = ' enablereuse=on max=8' if self.setup.keeps else ''
+            where = f'{local}{self.docroot}/' if self.unix else f'{local}{self.docroot}/$1'
+            return text.replace(block, '').replace(handler, pages + f'ProxyPassMatch "^/(.*\\.php(/.*)?)$" "{where}"{reuse}\n')
+        if not self.setup.keeps:
+            text = text.replace(block, '').replace(f'{local}/"', f'{local}"')
+        return pages + text + ('ProxyFCGIBackendType GENERIC\n' if self.setup.variant == 'generic' else '')
 
-    def command(self, path):
-        return [self.installed(), '-f', path, '-DFOREGROUND']
+    def options(self, path):
+        return ['-f', path, '-DFOREGROUND']
 
 
 class ApacheFcgid(Apache):
     """mod_fcgid starts its programs itself and has no directive for a server that runs already; the program here is a
     relay, which passes the bytes of each connection on."""
 
-    modules = ('mpm_event', 'authz_core', 'dir', 'env', 'mime', 'fcgid', 'rewrite')
+    modules = ('mpm_event', 'authz_core', 'dir', 'env', 'mime', 'fcgid', 'rewrite', 'ssl', 'http2')
 
     def php(self):
         relay = os.path.join(self.root, 'relay')
         with open(relay, 'w') as file:
             file.write(f'#!/bin/sh\nexec {sys.executable} {HERE}/relay.py {self.target}\n')
         os.chmod(relay, 0o755)
-        return f"""FcgidIPCDir {self.root}
+        return f"""<Directory {self.docroot}>
+  Require all granted
+  CGIPassAuth On
+  DirectoryIndex index.php
+</Directory>
+FcgidIPCDir {self.root}
 FcgidProcessTableFile {self.root}/shm
 FcgidMaxRequestLen 100000000
 FcgidMaxProcesses 4
@@ -226,11 +235,11 @@ class Lighttpd(WebServer):
 
     def conf(self):
         where = f'"socket" => "{self.address}"' if self.unix else f'"host" => "{self.address[0]}", "port" => {self.address[1]}'
-        hints = self.setup.variant == 'hints'
-        return f"""server.modules = ( "mod_access", {'"mod_setenv", ' if hints else ''}"mod_fastcgi" )
-{'setenv.add-environment = ( "FTM_EARLY_HINTS" => "1" )' if hints else ''}
-{'server.stream-response-body = 1' if hints else ''}
-{'server.feature-flags = ( "server.h2proto" => "enable", "server.h2c" => "enable" )' if hints else ''}
+        tls = f"""server.modules += ( "mod_openssl" )
+$SERVER["socket"] == "127.0.0.1:{self.tls_port}" {{ ssl.engine = "enable" ssl.pemfile = "{self.both}" }}
+""" if self.setup.tls else ''
+        hints = self.setup.variant == 'hints' or self.setup.full
+        return f"""server.modules = ( "mod_access" )
 server.document-root = "{self.docroot}"
 server.bind = "127.0.0.1"
 server.port = {self.port}
@@ -238,23 +247,25 @@ server.username = "www-data"
 server.groupname = "www-data"
 server.errorlog = "{self.root}/error.log"
 server.upload-dirs = ( "/tmp" )
-fastcgi.server = (
-  ".php" => (( {where} )),
-  "/ping" => (( {where}, "check-local" => "disable" )),
-  "/status" => (( {where}, "check-local" => "disable" )),
-)
+server.feature-flags = ( "server.h2proto" => "enable", "server.h2c" => "enable" )
+mimetype.assign = ( ".css" => "text/css", ".html" => "text/html" )
+{tls}
+{sample('lighttpd.conf', ('hints', 'stream') if hints else (), [('"host" => "127.0.0.1", "port" => 9000', where)])}
 """
 
-    def command(self, path):
-        return [self.installed(), '-D', '-f', path]
+    def options(self, path):
+        return ['-D', '-f', path]
 
 
 class HAProxy(WebServer):
     binary = 'haproxy'
 
     def conf(self):
-        keep = 'option keep-conn' if self.setup.keeps else 'no option keep-conn'
-        server = f'unix@{self.address}' if self.unix else self.target
+        listen, alpn = 'bind :443 ssl crt /etc/haproxy/example.org.pem', ' alpn h2,http/1.1'
+        quic = f'bind quic4@127.0.0.1:{self.tls_port} ssl crt {self.both} alpn h3\n  ' if self.setup.newest else ''
+        tls = [(listen + alpn, f'{quic}bind 127.0.0.1:{self.tls_port} ssl crt {self.both}{alpn}')] if self.setup.tls else []
+        keep = [] if self.setup.keeps else [('http-reuse always', 'http-reuse never'), ('option keep-conn', 'no option keep-conn')]
+        mpxs = self.setup.variant == 'mpxs' or self.setup.full
         # One thread: each has its own connections.
         return f"""global
   log stderr format raw local0 warning
@@ -264,23 +275,12 @@ defaults
   timeout connect 5s
   timeout client 30s
   timeout server 30s
-frontend web
-  bind 127.0.0.1:{self.port}
-  default_backend php
-backend php
-  use-fcgi-app php
-  {'http-reuse always' if self.setup.keeps else 'http-reuse never'}
-  server one {server} proto fcgi
-fcgi-app php
-  docroot {self.docroot}
-  path-info ^(/.+\\.php)(/.*)?$
-  {keep}
-  {'option get-values' if self.setup.variant == 'mpxs' else ''}
-  {'option mpxs-conns' if self.setup.variant == 'mpxs' else ''}
+{sample('haproxy.cfg', self.tags(*(['mpxs'] if mpxs else []), *(['authorization'] if self.setup.full else [])), [
+    ('127.0.0.1:9000', f'unix@{self.address}' if self.unix else self.target), ('bind :80', f'bind 127.0.0.1:{self.port}'), ('/srv/www', self.docroot), *tls, *keep])}
 """
 
-    def command(self, path):
-        return [self.installed(), '-db', '-f', path]
+    def options(self, path):
+        return ['-db', '-f', path]
 
 
 class Caddy(WebServer):
@@ -288,22 +288,20 @@ class Caddy(WebServer):
 
     def conf(self):
         server = f'unix/{self.address}' if self.unix else self.target
+        sites = [f'http://127.0.0.1:{self.port}, http://localhost:{self.port} {{']
+        if self.setup.tls:
+            sites.append(f'https://localhost:{self.tls_port} {{\n\ttls {self.cert} {self.key}')
+        text = '\n'.join(sample('Caddyfile', (), [('example.org {', site + '\n\tbind 127.0.0.1'), ('/srv/www', self.docroot), ('127.0.0.1:9000', server)]) for site in sites)
         return f"""{{
   admin off
   auto_https off
   storage file_system {self.root}/storage
 }}
-http://127.0.0.1:{self.port}, http://localhost:{self.port} {{
-  bind 127.0.0.1
-  root * {self.docroot}
-  php_fastcgi {server} {{
-    try_files {{path}} =404
-  }}
-}}
+{text}
 """
 
-    def command(self, path):
-        return [self.installed(), 'run', '--config', path, '--adapter', 'caddyfile']
+    def options(self, path):
+        return ['run', '--config', path, '--adapter', 'caddyfile']
 
 
 SETUPS = [

@@ -8,23 +8,31 @@ import http.client
 import os
 import re
 import socket
+import subprocess
 import threading
 import time
 
+import newest
 from fronts import Apache, ApacheFcgid, Caddy, HAProxy, Lighttpd, Nginx, Setup
 from ftm.proc import poll, time_scale
 
+# Without further words: the sample of etc/fronts without what it has optionally; otherwise, as it is.
 FRONTS = {
-    'nginx': Setup('nginx', Nginx, 'tcp'),
-    'nginx, kept': Setup('nginx-keep', Nginx, 'tcp', keeps=True),
-    'Apache proxy_fcgi': Setup('apache', Apache, 'tcp'),
-    'Apache proxy_fcgi, kept': Setup('apache-keep', Apache, 'tcp', keeps=True, variant='flush'),
-    'Apache mod_fcgid': Setup('fcgid', ApacheFcgid, 'tcp'),
-    'lighttpd': Setup('lighttpd', Lighttpd, 'tcp'),
-    'lighttpd, hints': Setup('lighttpd-hints', Lighttpd, 'tcp', variant='hints'),
-    'HAProxy': Setup('haproxy', HAProxy, 'tcp'),
-    'HAProxy, mpxs': Setup('haproxy-mpxs', HAProxy, 'tcp', keeps=True, variant='mpxs'),
-    'Caddy': Setup('caddy', Caddy, 'tcp'),
+    'nginx': Setup('nginx', Nginx, 'tcp', tls=True),
+    'nginx, kept': Setup('nginx-keep', Nginx, 'tcp', keeps=True, full=True, tls=True),
+    'Apache proxy_fcgi': Setup('apache', Apache, 'tcp', tls=True),
+    'Apache proxy_fcgi, kept': Setup('apache-keep', Apache, 'tcp', keeps=True, full=True, tls=True),
+    'Apache mod_fcgid': Setup('fcgid', ApacheFcgid, 'tcp', tls=True),
+    'lighttpd': Setup('lighttpd', Lighttpd, 'tcp', tls=True),
+    'lighttpd, hints': Setup('lighttpd-hints', Lighttpd, 'tcp', full=True, tls=True),
+    'HAProxy': Setup('haproxy', HAProxy, 'tcp', tls=True),
+    'HAProxy, mpxs': Setup('haproxy-mpxs', HAProxy, 'tcp', keeps=True, full=True, tls=True),
+    'Caddy': Setup('caddy', Caddy, 'tcp', full=True, tls=True),
+    'nginx, newest': Setup('nginx-newest', Nginx, 'tcp', keeps=True, full=True, tls=True, newest=True),
+    'Apache proxy_fcgi, newest': Setup('apache-newest', Apache, 'tcp', keeps=True, full=True, tls=True, newest=True),
+    'lighttpd, newest': Setup('lighttpd-newest', Lighttpd, 'tcp', full=True, tls=True, newest=True),
+    'HAProxy, newest': Setup('haproxy-newest', HAProxy, 'tcp', keeps=True, full=True, tls=True, newest=True),
+    'Caddy, newest': Setup('caddy-newest', Caddy, 'tcp', full=True, tls=True, newest=True),
 }
 PAGES = {
     'page.php': '<?php header("X-One: 1"); echo "page ", $_GET["q"] ?? "-";',
@@ -76,6 +84,16 @@ class Cell:
                 pass
             return got
 
+    def curl(self, command, *options):
+        """(HTTP version, status, body) of a request over TLS; None where nothing answers with the version the options demand."""
+        url = f'https://localhost:{self.front.tls_port}'
+        done = subprocess.run([*command, '-sSk', '-m', str(int(TIMEOUT * time_scale())), '--resolve', f'localhost:{self.front.tls_port}:127.0.0.1', '-w', '\n%{http_version} %{http_code}',
+                               *(url + option if option.startswith('/') else option for option in options)], capture_output=True, check=False)
+        if done.returncode:
+            return None
+        body, _, last = done.stdout.rpartition(b'\n')
+        return *last.decode().split(), body
+
     def marker(self, name):
         path = os.path.join(self.server.tmp, f'{name}-{time.monotonic_ns()}')
         return path
@@ -96,6 +114,31 @@ def post_20_mb(cell):
     body = os.urandom(1 << 20) * 20
     answer, got = cell.ask('/post.php', 'POST', body, {'Content-Type': 'application/octet-stream'})
     return 'ok' if got.decode() == hashlib.sha1(body).hexdigest() else f'{answer.status} {got[:40]!r}'
+
+
+def over_tls(cell, command, flag, version):
+    """A page and a POST with this HTTP version."""
+    got = cell.curl(command, flag, '/page.php?q=7')
+    if got is None or got[0] != version:
+        return 'not offered'
+    body = os.urandom(1 << 20)
+    path = cell.marker('body')
+    with open(path, 'wb') as file:
+        file.write(body)
+    post = cell.curl(command, flag, '-H', 'Content-Type: application/octet-stream', '--data-binary', '@' + path, '/post.php')
+    os.unlink(path)
+    wanted = (version, '200', b'page 7'), (version, '200', hashlib.sha1(body).hexdigest().encode())
+    return 'ok' if (got, post) == wanted else f'{got} {post}'
+
+
+def http_2(cell):
+    return over_tls(cell, ['curl'], '--http2', '2')
+
+
+def http_3(cell):
+    """None where no curl that can is to be had."""
+    curl = newest.program('curl')
+    return over_tls(cell, curl, '--http3-only', '3') if curl else None
 
 
 def slow_upload(cell):
@@ -228,7 +271,7 @@ def reload(cell):
 
 
 COLUMNS = {
-    'page': page, 'kept browser connection': keep_alive, 'POST of 20 MB': post_20_mb, 'slow upload': slow_upload, 'download of 200 MB': download_200_mb, "browser's leaving": abort,
+    'page': page, 'kept browser connection': keep_alive, 'HTTP/2 over TLS': http_2, 'HTTP/3': http_3, 'POST of 20 MB': post_20_mb, 'slow upload': slow_upload, 'download of 200 MB': download_200_mb, "browser's leaving": abort,
     'server-sent events': events, '103': hints, '500, 404, 304, 204, HEAD': statuses, 'PATH_INFO': path_info, '`/a%2Fb//c` as PATH_INFO': odd_paths, 'authorization': authorization,
     'headers of 20 kB': headers_20_kb, 'reload under load': reload, 'crash of an engine': crash,
 }
@@ -238,7 +281,12 @@ EXPECTED = {**dict.fromkeys(COLUMNS, 'ok'), "browser's leaving": 'seen', 'server
 FLUSH = 'without `flushpackets=on` (mod_proxy), or at all (mod_fcgid, in its default), Apache collects 4 to 8 KiB first'
 STREAM = 'without `server.stream-response-body = 1` lighttpd reads the whole answer before it sends any of it, and looks at the browser only then'
 ESCAPE = 'decoded, and slashes merged, by the front'
+LARGER = 'with `fastcgi_buffer_size 32k`'
+NO_HTTP_3 = 'no HTTP/3 in this release'
 EXCEPT = {
+    **{(front, 'HTTP/3'): ('not offered', NO_HTTP_3) for front in ('nginx', 'HAProxy')},
+    **{(front, 'HTTP/3'): ('not offered', 'has none') for front in ('Apache proxy_fcgi', 'Apache mod_fcgid', 'lighttpd')},
+    **{(front, 'HTTP/3'): ('ok', '') for front in ('nginx, newest', 'HAProxy, newest')},
     ('nginx', '`/a%2Fb//c` as PATH_INFO'): ('/a/b/c', ESCAPE),
     ('lighttpd', '`/a%2Fb//c` as PATH_INFO'): ('/a/b/c', ESCAPE),
     ('Caddy', '`/a%2Fb//c` as PATH_INFO'): ('/a/b/c', ESCAPE),
@@ -254,5 +302,13 @@ EXCEPT = {
     ('lighttpd, hints', '103'): ('relayed', 'docs/EARLY-HINTS.md'),
     ('nginx', 'headers of 20 kB'): ('502', '`fastcgi_buffer_size` is 4 or 8 KiB by default'),
     ('HAProxy', 'headers of 20 kB'): ('502', 'beyond `tune.bufsize`'),
+    ('nginx, kept', 'headers of 20 kB'): ('ok', LARGER),
+    ('nginx, newest', 'headers of 20 kB'): ('ok', LARGER),
+    ('Apache proxy_fcgi, newest', 'server-sent events'): ('at once', 'with `flushpackets=on`'),
+    ('lighttpd, newest', 'server-sent events'): ('at once', 'with `server.stream-response-body = 1`'),
+    ('lighttpd, newest', "browser's leaving"): ('seen', 'with `server.stream-response-body = 1`'),
+    ('lighttpd, newest', '103'): ('relayed', 'docs/EARLY-HINTS.md'),
+    ('HAProxy, mpxs', 'authorization'): ('ok', 'with `pass-header Authorization`'),
+    ('HAProxy, newest', 'authorization'): ('ok', 'with `pass-header Authorization`'),
     ('HAProxy', 'authorization'): ('dropped', 'HAProxy keeps the Authorization header to itself without `pass-header Authorization`'),
 }

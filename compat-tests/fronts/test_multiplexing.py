@@ -33,7 +33,7 @@ LARGE = '<?php $part = str_repeat("L", 65536); for ($i = 0; $i < 1600; $i++) { e
 MPXS = Setup('haproxy-mpxs', HAProxy, 'tcp', keeps=True, variant='mpxs')
 
 
-@unittest.skipUnless(HAProxy.installed(), 'this release has no haproxy')
+@unittest.skipIf(MPXS.absence(), MPXS.absence())
 class Multiplexing(unittest.TestCase):
     def setUp(self):
         self.server = Server([Pool(children=CHILDREN, listen='tcp')], binary=Binary(os.environ['FTM_BINARY'])).prepare()

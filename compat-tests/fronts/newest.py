@@ -1,0 +1,62 @@
+"""The web servers of Debian's newest suite, unpacked into the cache with the libraries they need, run by chroot.
+
+fetch() is for the machine, the rest for the copy of it (tests/support/in-copy): there the unpacked packages get /tmp, the
+devices and the users of the copy, and nothing of that is written to the cache.
+"""
+
+import functools
+import os
+import shutil
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), 'apps'))
+import debian  # noqa: E402
+
+SUITES = ['sid', 'forky']
+PACKAGES = ['nginx', 'apache2-bin', 'lighttpd', 'lighttpd-mod-openssl', 'haproxy', 'caddy', 'curl', 'base-files', 'media-types']
+# What only the scripts of installation need.
+KEPT = r'(?!libperl|libpam|libsystemd-shared|systemd|debconf|perl|passwd|base-passwd|adduser|login|procps|mount|init-system).*'
+
+
+def fetch():
+    """What the copy must know, as environment variables."""
+    try:
+        root, suite, _ = debian.unpack('fronts', PACKAGES, KEPT, SUITES, to_run=True)
+        return {'FTM_NEWEST': root, 'FTM_NEWEST_SUITE': suite}
+    except debian.Unavailable as problem:
+        return {'FTM_NEWEST_MISSING': f'the newest servers cannot be had: {problem}'}
+
+
+def missing():
+    return None if os.environ.get('FTM_NEWEST') else os.environ.get('FTM_NEWEST_MISSING', 'run this through compat-tests/fronts/run')
+
+
+@functools.cache
+def mounted(lower, at):
+    """`lower`, with the copy's /tmp, /dev, /proc and users, at a directory below /run, which is in memory."""
+    upper, work = at + '.up', at + '.work'
+    for path in (at, upper, work, f'{upper}/etc'):
+        os.makedirs(path, exist_ok=True)
+    for name in ('passwd', 'group', 'hosts', 'resolv.conf', 'nsswitch.conf', 'mime.types'):
+        if os.path.exists(f'/etc/{name}'):
+            shutil.copy(f'/etc/{name}', f'{upper}/etc/{name}')
+    subprocess.run(['mount', '-t', 'overlay', 'overlay', '-o', f'lowerdir={lower},upperdir={upper},workdir={work}', at], check=True)
+    for part in ('/tmp', '/dev', '/proc'):
+        os.makedirs(at + part, exist_ok=True)
+        subprocess.run(['mount', '--rbind', part, at + part], check=True)
+    return at
+
+
+def root():
+    return mounted(os.environ['FTM_NEWEST'], '/run/ftm-newest')
+
+
+def program(name):
+    """The command that runs a program of it; None if it has none."""
+    if missing():
+        return None
+    for folder in ('/usr/sbin', '/usr/bin'):
+        if os.path.exists(root() + folder + '/' + name):
+            return ['chroot', root(), f'{folder}/{name}']
+    return None
