@@ -238,7 +238,6 @@ class Lighttpd(WebServer):
         tls = f"""server.modules += ( "mod_openssl" )
 $SERVER["socket"] == "127.0.0.1:{self.tls_port}" {{ ssl.engine = "enable" ssl.pemfile = "{self.both}" }}
 """ if self.setup.tls else ''
-        hints = self.setup.variant == 'hints' or self.setup.full
         return f"""server.modules = ( "mod_access" )
 server.document-root = "{self.docroot}"
 server.bind = "127.0.0.1"
@@ -250,7 +249,7 @@ server.upload-dirs = ( "/tmp" )
 server.feature-flags = ( "server.h2proto" => "enable", "server.h2c" => "enable" )
 mimetype.assign = ( ".css" => "text/css", ".html" => "text/html" )
 {tls}
-{sample('lighttpd.conf', ('hints', 'stream') if hints else (), [('"host" => "127.0.0.1", "port" => 9000', where)])}
+{sample('lighttpd.conf', ('hints', 'stream') if self.setup.full else (), [('"host" => "127.0.0.1", "port" => 9000', where)])}
 """
 
     def options(self, path):

@@ -8,10 +8,8 @@ import functools
 import os
 import shutil
 import subprocess
-import sys
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), 'apps'))
-import debian  # noqa: E402
+import debian
 
 SUITES = ['sid', 'forky']
 PACKAGES = ['nginx', 'apache2-bin', 'lighttpd', 'lighttpd-mod-openssl', 'haproxy', 'caddy', 'curl', 'base-files', 'media-types']

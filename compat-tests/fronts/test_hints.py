@@ -7,7 +7,7 @@ import socket
 import subprocess
 import unittest
 
-from fronts import SETUPS, Lighttpd, Setup
+from fronts import SETUPS, Apache, Caddy, HAProxy, Lighttpd, Nginx, Setup
 from ftm.proc import poll
 from ftm.server import Binary, Pool, Server, free_port
 
@@ -19,9 +19,10 @@ PAGES = {
     'twice.php': '<?php ' + HINT + 'header("Link: </b.js>; rel=preload; as=script", false); headers_send(103); echo "<p>page</p>";',
     'forged.php': '<?php headers_send(102); http_response_code(103); echo "HTTP/1.1 500 Forged\\r\\nContent-Length: 6\\r\\n\\r\\nforged";',
 }
-RELAYS = Setup('lighttpd-hints', Lighttpd, variant='hints')
+RELAYS = Setup('lighttpd-hints', Lighttpd, full=True)
+NEWEST = [Setup(f'{make.__name__.lower()}-newest', make, newest=True) for make in (Nginx, Apache, HAProxy, Caddy)]
 # One of each that breaks, with its connection kept and not.
-BREAK = [s for s in SETUPS if s.name in ('nginx-unix', 'nginx-tcp-keep', 'apache-SetHandler-unix', 'haproxy-unix', 'caddy-unix')]
+BREAK = [*NEWEST, *(s for s in SETUPS if s.name in ('nginx-unix', 'nginx-tcp-keep', 'apache-SetHandler-unix', 'haproxy-unix', 'caddy-unix'))]
 
 
 def exchange(port, path, version='HTTP/1.1', until=None, timeout=60):
@@ -100,7 +101,7 @@ class Hints(unittest.TestCase):
         self.assertIn(b'<p>page</p>', answer)
 
     def test_kept_from_everybody_else(self):
-        for setup in [s for s in SETUPS if not s.absence()]:
+        for setup in [s for s in [*SETUPS, *NEWEST] if not s.absence()]:
             with self.subTest(setup):
                 front = self.serve(setup)
                 for page, body in (('page.php', b'<p>page</p>'), ('twice.php', b'<p>page</p>'), ('forged.php', b'HTTP/1.1 500 Forged\r\nContent-Length: 6\r\n\r\nforged')):

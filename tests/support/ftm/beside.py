@@ -27,7 +27,7 @@ def main(folder, doc, packages, fetch=dict):
 
 def in_copy(packages, command, env=(), without_copy=None):
     """Runs the command inside a copy of the machine; without_copy() where none can be made, else that is a skip."""
-    names = {**{n: os.environ[n] for n in ('FTM_BINARY', 'FTM_STOCK', 'FTM_KEEP', 'FTM_TIME_SCALE', 'FTM_MATRIX') if n in os.environ}, **dict(env)}
+    names = {**{n: os.environ[n] for n in ('FTM_BINARY', 'FTM_STOCK', 'FTM_KEEP', 'FTM_TIME_SCALE') if n in os.environ}, **dict(env)}
     helper = os.path.join(PROJECT, 'tests/support/in-copy')
     sys.stdout.flush()
     code = os.spawnv(os.P_WAIT, helper, [helper, *packages, '--', 'env', *(f'{k}={v}' for k, v in names.items()), os.path.abspath(command[0]), *command[1:]])

@@ -25,6 +25,9 @@ class Program:
     def arguments(self):
         raise NotImplementedError
 
+    def launch(self, output):
+        return subprocess.Popen(self.arguments(), stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd=self.root, start_new_session=True, env=self.env)
+
     def answered(self):
         with socket.socket() as s:
             return s.connect_ex(('127.0.0.1', self.port)) == 0
@@ -35,7 +38,7 @@ class Program:
         self.port = self.port or free_port()
         try:
             with open(os.path.join(self.root, 'output.log'), 'ab') as output:
-                self.process = subprocess.Popen(self.arguments(), stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd=self.root, start_new_session=True, env=self.env)
+                self.process = self.launch(output)
             poll(self._answers, self.patience, lambda: f'{self.title} does not answer:\n{self.log()}')
         except BaseException:
             self.__exit__()
