@@ -261,7 +261,7 @@ class HAProxy(WebServer):
 
     def conf(self):
         listen, alpn = 'bind :443 ssl crt /etc/haproxy/example.org.pem', ' alpn h2,http/1.1'
-        quic = f'bind quic4@127.0.0.1:{self.tls_port} ssl crt {self.both} alpn h3\n  ' if self.setup.newest else ''
+        quic = f'bind quic4@127.0.0.1:{self.tls_port} ssl crt {self.both} alpn h3\n  ' if self.setup.newest and self.setup.tls else ''
         tls = [(listen + alpn, f'{quic}bind 127.0.0.1:{self.tls_port} ssl crt {self.both}{alpn}')] if self.setup.tls else []
         keep = [] if self.setup.keeps else [('http-reuse always', 'http-reuse never'), ('option keep-conn', 'no option keep-conn')]
         mpxs = self.setup.variant == 'mpxs' or self.setup.full
