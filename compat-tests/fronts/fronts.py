@@ -113,14 +113,18 @@ class WebServer(Program):
 class Nginx(WebServer):
     binary = 'nginx'
 
+    def listens(self):
+        """What the samples say of ports, name and certificate, and what it is here."""
+        tls = f'listen 127.0.0.1:{self.tls_port} ssl http2;'
+        if self.setup.newest:
+            tls = f'listen 127.0.0.1:{self.tls_port} ssl; http2 on; listen 127.0.0.1:{self.tls_port} quic reuseport; http3 on;'
+        return [('listen 80;', f'listen 127.0.0.1:{self.port};'), ('server_name example.org;', 'server_name localhost;'),
+                *([('listen 443 ssl http2;', tls), ('/etc/ssl/certs/example.org.pem', self.cert), ('/etc/ssl/private/example.org.key', self.key)] if self.setup.tls else [])]
+
     def site(self):
-        quic = f'listen 127.0.0.1:{self.tls_port} ssl; http2 on; listen 127.0.0.1:{self.tls_port} quic reuseport; http3 on;'
-        tls = [('listen 443 ssl http2;', quic if self.setup.newest else f'listen 127.0.0.1:{self.tls_port} ssl http2;'), ('/etc/ssl/certs/example.org.pem', self.cert),
-               ('/etc/ssl/private/example.org.key', self.key)] if self.setup.tls else []
         more = [('index index.php;', 'index index.php;\n' + sites.nginx(self.docroot, self.setup.keeps))] if self.setup.long else []
         return sample('nginx.conf', self.tags(*(['kept'] if self.setup.keeps else []), *(['headers'] if self.setup.full else [])), [
-            ('127.0.0.1:9000', f'unix:{self.address}' if self.unix else self.target), ('listen 80;', f'listen 127.0.0.1:{self.port};'), ('server_name example.org;', 'server_name localhost;'),
-            ('/srv/www', self.docroot), *tls, *more])
+            ('127.0.0.1:9000', f'unix:{self.address}' if self.unix else self.target), ('/srv/www', self.docroot), *self.listens(), *more])
 
     def conf(self):
         shutil.copy(f'{newest.root() if self.setup.newest else ""}/etc/nginx/fastcgi_params', self.root)
@@ -233,8 +237,11 @@ FcgidWrapper {relay} .php
 class Lighttpd(WebServer):
     binary = 'lighttpd'
 
-    def conf(self):
+    def site(self):
         where = f'"socket" => "{self.address}"' if self.unix else f'"host" => "{self.address[0]}", "port" => {self.address[1]}'
+        return sample('lighttpd.conf', ('hints', 'stream') if self.setup.full else (), [('"host" => "127.0.0.1", "port" => 9000', where)])
+
+    def conf(self):
         tls = f"""server.modules += ( "mod_openssl" )
 $SERVER["socket"] == "127.0.0.1:{self.tls_port}" {{ ssl.engine = "enable" ssl.pemfile = "{self.both}" }}
 """ if self.setup.tls else ''
@@ -249,7 +256,7 @@ server.upload-dirs = ( "/tmp" )
 server.feature-flags = ( "server.h2proto" => "enable", "server.h2c" => "enable" )
 mimetype.assign = ( ".css" => "text/css", ".html" => "text/html" )
 {tls}
-{sample('lighttpd.conf', ('hints', 'stream') if self.setup.full else (), [('"host" => "127.0.0.1", "port" => 9000', where)])}
+{self.site()}
 """
 
     def options(self, path):
@@ -259,12 +266,21 @@ mimetype.assign = ( ".css" => "text/css", ".html" => "text/html" )
 class HAProxy(WebServer):
     binary = 'haproxy'
 
-    def conf(self):
+    def listens(self):
+        """What the samples say of ports and certificate, and what it is here."""
         listen, alpn = 'bind :443 ssl crt /etc/haproxy/example.org.pem', ' alpn h2,http/1.1'
-        quic = f'bind quic4@127.0.0.1:{self.tls_port} ssl crt {self.both} alpn h3\n  ' if self.setup.newest and self.setup.tls else ''
-        tls = [(listen + alpn, f'{quic}bind 127.0.0.1:{self.tls_port} ssl crt {self.both}{alpn}')] if self.setup.tls else []
+        here = f'bind 127.0.0.1:{self.tls_port} ssl crt {self.both}{alpn}' if self.setup.tls else ''
+        if here and self.setup.newest:
+            here += f'\n  bind quic4@127.0.0.1:{self.tls_port} ssl crt {self.both} alpn h3'
+        return [('bind :80', f'bind 127.0.0.1:{self.port}'), *([(listen + alpn, here)] if here else [])]
+
+    def site(self):
         keep = [] if self.setup.keeps else [('http-reuse always', 'http-reuse never'), ('option keep-conn', 'no option keep-conn')]
         mpxs = self.setup.variant == 'mpxs' or self.setup.full
+        return sample('haproxy.cfg', self.tags(*(['mpxs'] if mpxs else []), *(['authorization'] if self.setup.full else [])), [
+            ('127.0.0.1:9000', f'unix@{self.address}' if self.unix else self.target), ('/srv/www', self.docroot), *self.listens(), *keep])
+
+    def conf(self):
         # One thread: each has its own connections.
         return f"""global
   log stderr format raw local0 warning
@@ -274,8 +290,7 @@ defaults
   timeout connect 5s
   timeout client 30s
   timeout server 30s
-{sample('haproxy.cfg', self.tags(*(['mpxs'] if mpxs else []), *(['authorization'] if self.setup.full else [])), [
-    ('127.0.0.1:9000', f'unix@{self.address}' if self.unix else self.target), ('bind :80', f'bind 127.0.0.1:{self.port}'), ('/srv/www', self.docroot), *tls, *keep])}
+{self.site()}
 """
 
     def options(self, path):
@@ -285,19 +300,20 @@ defaults
 class Caddy(WebServer):
     binary = 'caddy'
 
-    def conf(self):
+    def site(self, listens):
         server = f'unix/{self.address}' if self.unix else self.target
-        sites = [f'http://127.0.0.1:{self.port}, http://localhost:{self.port} {{']
+        return sample('Caddyfile', (), [('example.org {', listens), ('/srv/www', self.docroot), ('127.0.0.1:9000', server)])
+
+    def conf(self):
+        listens = [f'http://127.0.0.1:{self.port}, http://localhost:{self.port} {{\n\tbind 127.0.0.1']
         if self.setup.tls:
-            sites.append(f'https://localhost:{self.tls_port} {{\n\ttls {self.cert} {self.key}')
-        text = '\n'.join(sample('Caddyfile', (), [('example.org {', site + '\n\tbind 127.0.0.1'), ('/srv/www', self.docroot), ('127.0.0.1:9000', server)]) for site in sites)
+            listens.append(f'https://localhost:{self.tls_port} {{\n\tbind 127.0.0.1\n\ttls {self.cert} {self.key}')
         return f"""{{
   admin off
   auto_https off
   storage file_system {self.root}/storage
 }}
-{text}
-"""
+""" + '\n'.join(self.site(text) for text in listens)
 
     def options(self, path):
         return ['run', '--config', path, '--adapter', 'caddyfile']

@@ -15,6 +15,7 @@ import time
 import newest
 from fronts import Apache, ApacheFcgid, Caddy, HAProxy, Lighttpd, Nginx, Setup
 from ftm.proc import poll, time_scale
+from proxies import PROXIES
 
 # Without further words: the sample of etc/fronts without what it has optionally; otherwise, as it is.
 FRONTS = {
@@ -33,6 +34,7 @@ FRONTS = {
     'lighttpd, newest': Setup('lighttpd-newest', Lighttpd, 'tcp', full=True, tls=True, newest=True),
     'HAProxy, newest': Setup('haproxy-newest', HAProxy, 'tcp', keeps=True, full=True, tls=True, newest=True),
     'Caddy, newest': Setup('caddy-newest', Caddy, 'tcp', full=True, tls=True, newest=True),
+    **PROXIES,
 }
 PAGES = {
     'page.php': '<?php header("X-One: 1"); echo "page ", $_GET["q"] ?? "-";',
@@ -283,7 +285,11 @@ STREAM = 'without `server.stream-response-body = 1` lighttpd reads the whole ans
 ESCAPE = 'decoded, and slashes merged, by the front'
 LARGER = 'with `fastcgi_buffer_size 32k`'
 NO_HTTP_3 = 'no HTTP/3 in this release'
+IDENTICAL = 'php-ftm decodes and merges'
 EXCEPT = {
+    **{(front, '`/a%2Fb//c` as PATH_INFO'): ('/a/b/c', IDENTICAL) for front in PROXIES},
+    **{(front, '103'): ('relayed', 'docs/EARLY-HINTS.md') for front in PROXIES},
+    **{(front, 'HTTP/3'): ('not offered', NO_HTTP_3) for front in PROXIES},
     **{(front, 'HTTP/3'): ('not offered', NO_HTTP_3) for front in ('nginx', 'HAProxy')},
     **{(front, 'HTTP/3'): ('not offered', 'has none') for front in ('Apache proxy_fcgi', 'Apache mod_fcgid', 'lighttpd')},
     **{(front, 'HTTP/3'): ('ok', '') for front in ('nginx, newest', 'HAProxy, newest')},

@@ -7,8 +7,8 @@ import unittest
 
 import chromium
 from fronts import certificate
-from ftm.server import Binary, Pool, Server, free_port
 from matrix import FRONTS
+from served import serve
 
 # One line per way in which 103 reaches a browser.
 RELAYS = {
@@ -48,14 +48,7 @@ class Browser(unittest.TestCase):
         setup = RELAYS[name]
         if setup.absence():
             self.skipTest(setup.absence())
-        server = Server([Pool(children=8, listen=setup.transport)], binary=Binary(os.environ['FTM_BINARY'])).prepare()
-        for page, text in PAGES.items():
-            server.script(page, text)
-        server.start()
-        self.addCleanup(server.stop)
-        front = setup.make(setup, server.pool().address, server.docroot, free_port())
-        front.__enter__()
-        self.addCleanup(front.__exit__)
+        server, front = serve(self, setup, PAGES)
         base = f'https://localhost:{front.tls_port}/'
 
         def load(query):

@@ -5,8 +5,9 @@ import subprocess
 import unittest
 
 from ftm.proc import poll
-from ftm.server import Binary, Pool, Server, free_port
 from matrix import COLUMNS, EXCEPT, EXPECTED, FRONTS, PAGES, Cell
+from proxies import PROXIES
+from served import serve
 
 SEEN = {}
 
@@ -25,9 +26,9 @@ def version(setup):
     return next((word.strip('(),') for word in (out.stdout + out.stderr).replace('/', ' ').split() if word[0].isdigit() and '.' in word), '?')
 
 
-def lines_of(names, notes):
+def lines_of(names, notes, suffixed):
     """One line per feature, one column per front; `notes` grows."""
-    yield '| | ' + ' | '.join(name.removesuffix(', newest') for name in names) + ' |'
+    yield '| | ' + ' | '.join(name if suffixed else name.removesuffix(', newest') for name in names) + ' |'
     yield '|---|' + '---|' * len(names)
     for column in COLUMNS:
         cells = []
@@ -40,15 +41,18 @@ def lines_of(names, notes):
 
 
 def versions(names):
-    return 'Seen with ' + ', '.join(sorted({f'{FRONTS[name].make.__name__.replace("ApacheFcgid", "Apache")} {version(FRONTS[name])}' for name in names})) + '.'
+    return 'Seen with ' + ', '.join(sorted({f'{FRONTS[name].make.__name__.replace("Proxy", "", 1 if name in PROXIES else 0).replace("ApacheFcgid", "Apache")} {version(FRONTS[name])}' for name in names})) + '.'
 
 
 def table():
-    """The run as Markdown: this release's servers, the newest suite's, and notes."""
+    """The run as Markdown: this release's servers, the newest suite's, those that speak HTTP to php-ftm, and notes."""
+    titles = {(False, False): None, (False, True): f'The newest suite ({os.environ.get("FTM_NEWEST_SUITE")}), set up as in etc/fronts:',
+              (True, False): 'Before `http.listen` ([HTTP.md](HTTP.md)) instead of FastCGI:'}
     notes, lines = [], []
-    for names in ([name for name in FRONTS if name in SEEN and FRONTS[name].newest == new] for new in (False, True)):
+    for (proxy, new), title in titles.items():
+        names = [name for name in FRONTS if name in SEEN and (name in PROXIES) == proxy and (proxy or FRONTS[name].newest == new)]
         if names:
-            lines += [*([f'The newest suite ({os.environ["FTM_NEWEST_SUITE"]}), set up as in etc/fronts:', ''] if FRONTS[names[0]].newest else []), *lines_of(names, notes), '', versions(names), '']
+            lines += [*([title, ''] if title else []), *lines_of(names, notes, proxy), '', versions(names), '']
     return '\n'.join([*lines, *(f'{i}. {note}' for i, note in enumerate(notes, 1))]) + '\n'
 
 
@@ -63,20 +67,15 @@ class Matrix(unittest.TestCase):
         setup = FRONTS[name]
         if setup.absence():
             self.skipTest(setup.absence())
-        server = Server([Pool(children=8, listen=setup.transport)], binary=Binary(os.environ['FTM_BINARY']), modules=['ffi'], ini={'ffi.enable': '1', 'post_max_size': '64M'}).prepare()
-        for page, text in PAGES.items():
-            server.script(page, text)
-        server.start()
-        self.addCleanup(server.stop)
-        with setup.make(setup, server.pool().address, server.docroot, free_port()) as front:
-            cell = Cell(front, server)
-            poll(lambda: COLUMNS['page'](cell) == 'ok', 15, f'{name}: a page')
-            SEEN[name] = {}
-            for column, look in COLUMNS.items():
-                with self.subTest(front=name, column=column):
-                    SEEN[name][column] = look(cell)
-                    if SEEN[name][column] is not None:
-                        self.assertEqual(SEEN[name][column], expected(name, column))
+        server, front = serve(self, setup, PAGES, modules=['ffi'], ini={'ffi.enable': '1', 'post_max_size': '64M'})
+        cell = Cell(front, server)
+        poll(lambda: COLUMNS['page'](cell) == 'ok', 15, f'{name}: a page')
+        SEEN[name] = {}
+        for column, look in COLUMNS.items():
+            with self.subTest(front=name, column=column):
+                SEEN[name][column] = look(cell)
+                if SEEN[name][column] is not None:
+                    self.assertEqual(SEEN[name][column], expected(name, column))
 
 
 for _name in FRONTS:
