@@ -40,7 +40,7 @@ PAGES = {
     'page.php': '<?php header("X-One: 1"); echo "page ", $_GET["q"] ?? "-";',
     'post.php': '<?php $h = hash_init("sha1"); $f = fopen("php://input", "r"); while (($p = fread($f, 65536)) !== "" && $p !== false) { hash_update($h, $p); } echo hash_final($h);',
     'large.php': '<?php $part = str_repeat("L", 65536); for ($i = 0; $i < 3200; $i++) { echo $part; }',
-    'abort.php': '<?php register_shutdown_function(function () { touch("$_GET[to].ended"); }); touch($_GET["to"]); for ($i = 0; $i < 5000; $i++) { echo str_repeat("x", 1000); flush(); usleep(1000); }',
+    'abort.php': '<?php register_shutdown_function(function () { touch("$_GET[to].ended"); }); touch($_GET["to"]); for ($i = 0; $i < $_GET["n"]; $i++) { echo str_repeat("x", 1000); flush(); usleep(1000); }',
     'events.php': '<?php header("Content-Type: text/event-stream"); header("X-Accel-Buffering: no"); for ($i = 0; $i < 3; $i++) { echo "data: event $i\n\n"; flush(); '
                   'for ($t = microtime(true); !file_exists("$_GET[to].$i") && microtime(true) - $t < 20; clearstatcache()) { usleep(1000); } }',
     'hints.php': '<?php header("Link: </a.css>; rel=preload"); headers_send(103); echo "<p>hinted</p>";',
@@ -50,14 +50,14 @@ PAGES = {
     'headers.php': '<?php for ($i = 0; $i < 40; $i++) header("X-Big-$i: " . str_repeat("v", 500)); echo "many headers";',
     'crash.php': '<?php FFI::memset(FFI::cast("char *", 0), 0, 1);',
 }
-TIMEOUT = 30
+TIMEOUT = 100
 
 
 class Cell:
-    """What a column may use: the front and the server behind it."""
+    """What a column may use: the front and the server behind it, and what is expected of a column, to know how long to wait."""
 
-    def __init__(self, front, server):
-        self.front, self.server, self.port = front, server, front.port
+    def __init__(self, front, server, expected):
+        self.front, self.server, self.port, self.expected = front, server, front.port, expected
 
     def connect(self):
         return http.client.HTTPConnection('127.0.0.1', self.port, timeout=TIMEOUT * time_scale())
@@ -169,12 +169,14 @@ def download_200_mb(cell):
 
 def abort(cell):
     marker = cell.marker('abort')
+    # Left alone the script runs for `patience` seconds at least.
+    patience = 60 if cell.expected("browser's leaving") == 'seen' else 5
     connection = cell.connect()
-    connection.request('GET', f'/abort.php?to={marker}')
+    connection.request('GET', f'/abort.php?n={patience * 1000}&to={marker}')
     poll(lambda: os.path.exists(marker), 10)
     connection.sock.close()
     connection.close()
-    deadline = time.monotonic() + 4 * time_scale()
+    deadline = time.monotonic() + patience - 1
     while time.monotonic() < deadline:
         if os.path.exists(marker + '.ended'):
             return 'seen'
@@ -185,7 +187,7 @@ def abort(cell):
 def events(cell):
     marker = cell.marker('events')
     try:
-        got = cell.raw(f'GET /events.php?to={marker} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n'.encode(), b'event 0', 3 * time_scale())
+        got = cell.raw(f'GET /events.php?to={marker} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n'.encode(), b'event 0', (60 if cell.expected('server-sent events') == 'at once' else 3) * time_scale())
     finally:
         for i in range(3):
             open(f'{marker}.{i}', 'w').close()

@@ -68,7 +68,7 @@ class Matrix(unittest.TestCase):
         if setup.absence():
             self.skipTest(setup.absence())
         server, front = serve(self, setup, PAGES, modules=['ffi'], ini={'ffi.enable': '1', 'post_max_size': '64M'})
-        cell = Cell(front, server)
+        cell = Cell(front, server, lambda column: expected(name, column))
         poll(lambda: COLUMNS['page'](cell) == 'ok', 15, f'{name}: a page')
         SEEN[name] = {}
         for column, look in COLUMNS.items():

@@ -80,4 +80,4 @@ class Program:
                     os.kill(pid, signal.SIGKILL)
                 except ProcessLookupError:
                     pass
-        self.process.wait(10)
+        self.process.wait(60)
