@@ -42,6 +42,8 @@ class Setup:
         """Why it cannot run, or None."""
         if self.newest and newest.missing():
             return newest.missing()
+        if self.make is NginxModule and not os.environ.get('FTM_NGINX_MODULE'):
+            return os.environ.get('FTM_NGINX_MODULE_MISSING', 'no module')
         return None if self.program() else f'{"the newest suite" if self.newest else "this release"} has no {self.make.binary}'
 
 
@@ -121,6 +123,9 @@ class Nginx(WebServer):
         return [('listen 80;', f'listen 127.0.0.1:{self.port};'), ('server_name example.org;', 'server_name localhost;'),
                 *([('listen 443 ssl http2;', tls), ('/etc/ssl/certs/example.org.pem', self.cert), ('/etc/ssl/private/example.org.key', self.key)] if self.setup.tls else [])]
 
+    def loads(self):
+        return ''
+
     def site(self):
         more = [('index index.php;', 'index index.php;\n' + sites.nginx(self.docroot, self.setup.keeps))] if self.setup.long else []
         return sample('nginx.conf', self.tags(*(['kept'] if self.setup.keeps else []), *(['headers'] if self.setup.full else [])), [
@@ -129,7 +134,7 @@ class Nginx(WebServer):
     def conf(self):
         shutil.copy(f'{newest.root() if self.setup.newest else ""}/etc/nginx/fastcgi_params', self.root)
         temporary = '\n'.join(f'  {name}_temp_path {self.root}/{name};' for name in ('fastcgi', 'proxy', 'uwsgi', 'scgi'))
-        return f"""user www-data;
+        return f"""{self.loads()}user www-data;
 daemon off;
 worker_processes 1;
 pid {self.root}/nginx.pid;
@@ -146,6 +151,21 @@ http {{
 
     def options(self, path):
         return ['-p', self.root, '-c', path, '-e', self.root + '/error.log']
+
+
+class NginxModule(Nginx):
+    """With the module of packaging/nginx-module, which relays 103."""
+
+    def loads(self):
+        module = os.path.join(self.root, 'module.so')
+        shutil.copy(os.environ['FTM_NGINX_MODULE'], module)
+        return f'load_module {module};\n'
+
+    def site(self):
+        param = 'fastcgi_param HTTP_PROXY "";'
+        text = super().site()
+        assert param in text
+        return text.replace(param, f'{param} fastcgi_param FTM_EARLY_HINTS $ftm_early_hints if_not_empty; early_hints 1;')
 
 
 class Apache(WebServer):

@@ -13,7 +13,7 @@ import threading
 import time
 
 import newest
-from fronts import Apache, ApacheFcgid, Caddy, HAProxy, Lighttpd, Nginx, Setup
+from fronts import Apache, ApacheFcgid, Caddy, HAProxy, Lighttpd, Nginx, NginxModule, Setup
 from ftm.proc import poll, time_scale
 from proxies import PROXIES
 
@@ -30,6 +30,7 @@ FRONTS = {
     'HAProxy, mpxs': Setup('haproxy-mpxs', HAProxy, 'tcp', keeps=True, full=True, tls=True),
     'Caddy': Setup('caddy', Caddy, 'tcp', full=True, tls=True),
     'nginx, newest': Setup('nginx-newest', Nginx, 'tcp', keeps=True, full=True, tls=True, newest=True),
+    'nginx and module, newest': Setup('nginx-module', NginxModule, 'tcp', keeps=True, full=True, tls=True, newest=True),
     'Apache proxy_fcgi, newest': Setup('apache-newest', Apache, 'tcp', keeps=True, full=True, tls=True, newest=True),
     'lighttpd, newest': Setup('lighttpd-newest', Lighttpd, 'tcp', full=True, tls=True, newest=True),
     'HAProxy, newest': Setup('haproxy-newest', HAProxy, 'tcp', keeps=True, full=True, tls=True, newest=True),
@@ -312,6 +313,9 @@ EXCEPT = {
     ('HAProxy', 'headers of 20 kB'): ('502', 'beyond `tune.bufsize`'),
     ('nginx, kept', 'headers of 20 kB'): ('ok', LARGER),
     ('nginx, newest', 'headers of 20 kB'): ('ok', LARGER),
+    ('nginx and module', 'headers of 20 kB'): ('ok', LARGER),
+    ('nginx and module', '103'): ('relayed', 'docs/EARLY-HINTS.md'),
+    ('nginx and module', '`/a%2Fb//c` as PATH_INFO'): ('/a/b/c', ESCAPE),
     ('Apache proxy_fcgi, newest', 'server-sent events'): ('at once', 'with `flushpackets=on`'),
     ('lighttpd, newest', 'server-sent events'): ('at once', 'with `server.stream-response-body = 1`'),
     ('lighttpd, newest', "browser's leaving"): ('seen', 'with `server.stream-response-body = 1`'),

@@ -8,12 +8,15 @@ import unittest
 import chromium
 from fronts import certificate
 from matrix import FRONTS
+from proxies import PROXIES
 from served import serve
 
 # One line per way in which 103 reaches a browser.
 RELAYS = {
     'lighttpd': FRONTS['lighttpd, hints'],
     'lighttpd, newest': FRONTS['lighttpd, newest'],
+    'nginx and module, newest': FRONTS['nginx and module, newest'],
+    **{name: PROXIES[name] for name in ('nginx proxy_pass, newest', 'Apache mod_proxy_http', 'HAProxy http', 'Caddy reverse_proxy')},
 }
 COMPUTES, AWAY, LOADS = 300, 200, 7         # ms that the page takes, ms that the style sheet is away, loads of each kind
 PAGES = {
@@ -74,4 +77,4 @@ class Browser(unittest.TestCase):
 for _name in RELAYS:
     def _test(self, name=_name):
         self.check(name)
-    setattr(Browser, 'test_' + _name.replace(', ', '_'), _test)
+    setattr(Browser, 'test_' + _name.replace(', ', '_').replace(' ', '_'), _test)

@@ -41,7 +41,7 @@ def lines_of(names, notes, suffixed):
 
 
 def versions(names):
-    return 'Seen with ' + ', '.join(sorted({f'{FRONTS[name].make.__name__.replace("Proxy", "", 1 if name in PROXIES else 0).replace("ApacheFcgid", "Apache")} {version(FRONTS[name])}' for name in names})) + '.'
+    return 'Seen with ' + ', '.join(sorted({f'{FRONTS[name].make.__name__.replace("Proxy", "", 1 if name in PROXIES else 0).replace("ApacheFcgid", "Apache").replace("NginxModule", "Nginx")} {version(FRONTS[name])}' for name in names})) + '.'
 
 
 def table():
