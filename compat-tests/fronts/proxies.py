@@ -5,7 +5,8 @@ import os
 import subprocess
 import tempfile
 
-from fronts import Apache, Caddy, HAProxy, Lighttpd, Nginx, Setup, sample
+from fronts import Apache, Caddy, HAProxy, Lighttpd, Nginx
+from webserver import Setup, sample
 
 LISTEN = '127.0.0.1:8080'
 

@@ -6,10 +6,10 @@ import statistics
 import unittest
 
 import chromium
-from fronts import certificate
-from matrix import FRONTS
+from expected import FRONTS
 from proxies import PROXIES
 from served import serve
+from webserver import certificate
 
 # One line per way in which 103 reaches a browser.
 RELAYS = {

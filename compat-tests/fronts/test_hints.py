@@ -7,9 +7,10 @@ import socket
 import subprocess
 import unittest
 
-from fronts import SETUPS, Apache, Caddy, HAProxy, Lighttpd, Nginx, Setup
+from fronts import SETUPS, Apache, Caddy, HAProxy, Lighttpd, Nginx
 from ftm.proc import poll
 from ftm.server import Binary, Pool, Server, free_port
+from webserver import Setup
 
 LINK = '</a.css>; rel=preload; as=style'
 HINT = f'header("Link: {LINK}"); headers_send(103); '

@@ -4,21 +4,13 @@ import os
 import subprocess
 import unittest
 
+from expected import FRONTS, exception, expected
 from ftm.proc import poll
-from matrix import COLUMNS, EXCEPT, EXPECTED, FRONTS, PAGES, Cell
+from matrix import COLUMNS, PAGES, Cell
 from proxies import PROXIES
 from served import serve
 
 SEEN = {}
-
-
-def exception(front, column):
-    return next((EXCEPT[name, column] for name in (front, front.split(',')[0]) if (name, column) in EXCEPT), None)
-
-
-def expected(front, column):
-    other = exception(front, column)
-    return other[0] if other else EXPECTED[column]
 
 
 def version(setup):
