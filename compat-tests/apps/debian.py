@@ -69,6 +69,11 @@ APT::Update::Error-Mode "any";
         names = {line.strip() for line in out.splitlines() if line and not line[0].isspace() and not line.startswith('<')}
         return sorted({n for n in names if re.fullmatch(keep, n)} | set(packages))
 
+    def installation(self, packages, keep):
+        """What would be installed into an empty root, alternatives decided, as far as `keep` matches the names."""
+        out = self.run('apt-get', '-s', '--no-install-recommends', 'install', *packages)
+        return sorted({n for n in re.findall(r'(?m)^Inst (\S+)', out) if re.fullmatch(keep, n)} | set(packages))
+
     def versions(self, packages):
         out = self.run('apt-cache', 'show', '--no-all-versions', *packages)
         return dict(re.findall(r'^Package: (\S+)\n(?:.*\n)*?Version: (\S+)', out, re.M))
@@ -100,7 +105,7 @@ def _recent(name, suite, asked):
     return None
 
 
-def unpack(name, packages, keep, suites):
+def unpack(name, packages, keep, suites, to_run=False):
     """A folder with the unpacked packages of the first suite that has them; returns it, the suite and {package: version}.
 
     Kept in the cache: the same versions are not fetched or unpacked a second time, and for a day the archive is not
@@ -118,7 +123,7 @@ def unpack(name, packages, keep, suites):
             try:
                 apt = PrivateApt(suite)
                 apt.run('apt-get', '-q', 'update')
-                wanted = apt.closure(packages, keep)
+                wanted = (apt.installation if to_run else apt.closure)(packages, keep)
                 versions = apt.versions(wanted)
             except Unavailable as problem:
                 # Without the network the last unpacked copy of this suite will do.

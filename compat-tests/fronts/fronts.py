@@ -1,116 +1,41 @@
-"""Web servers on loopback before a FastCGI address, each in a temporary directory of its own.
-
-A Setup is one way to connect one of them: `keeps` says that it uses a connection for several requests, `misses` names the
-features of table.py that it does not have, `stock_fails` those that php-fpm cannot serve behind it, and what of the body the
-script sees in php-ftm.
-"""
+"""The web servers on loopback before a FastCGI address, set up with the samples of etc/fronts."""
 
 import os
+import re
 import shutil
-import signal
-import socket
-import subprocess
 import sys
-import tempfile
 
+import newest
 import sites
-from ftm import proc
-from ftm.front import PARAMS
-from ftm.proc import poll
-from ftm.server import POOL_USER
+from webserver import Setup, WebServer, sample
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 MODULES = '/usr/lib/apache2/modules'
 
 
-class Setup:
-    def __init__(self, name, make, transport='unix', keeps=False, misses=(), variant=None, stock_fails=None, long=False):
-        self.name, self.make, self.transport, self.keeps, self.misses, self.variant = name, make, transport, keeps, set(misses), variant
-        self.stock_fails, self.long = dict(stock_fails or {}), long
-
-    def __repr__(self):
-        return self.name
-
-
-class WebServer:
-    """`address`: a Unix path or (host, port) of the FastCGI server."""
-
-    binary = None
-
-    def __init__(self, setup, address, docroot, port):
-        self.setup, self.address, self.docroot, self.port = setup, address, docroot, port
-        self.process = None
-
-    @classmethod
-    def installed(cls):
-        return shutil.which(cls.binary, path='/usr/sbin:/usr/bin')
-
-    @property
-    def unix(self):
-        return isinstance(self.address, str)
-
-    @property
-    def target(self):
-        return self.address if self.unix else '%s:%d' % self.address
-
-    def __enter__(self):
-        self.root = tempfile.mkdtemp(prefix='ftm-front-', dir='/tmp')
-        os.chmod(self.root, 0o755)
-        shutil.chown(self.root, POOL_USER, POOL_USER)
-        path = os.path.join(self.root, 'front.conf')
-        with open(path, 'w') as file:
-            file.write(self.conf())
-        with open(os.path.join(self.root, 'output.log'), 'ab') as output:
-            self.process = subprocess.Popen(self.command(path), stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd=self.root, start_new_session=True,
-                                            env={'PATH': '/usr/sbin:/usr/bin:/sbin:/bin', 'HOME': self.root, 'LANG': 'C'})
-        try:
-            poll(self._answers, 15, lambda: f'{self.setup} does not answer:\n{self.log()}')
-        except BaseException:
-            self.__exit__()
-            raise
-        return self
-
-    def _answers(self):
-        if self.process.poll() is not None:
-            raise AssertionError(f'{self.setup} ended with {self.process.returncode}:\n{self.log()}')
-        with socket.socket() as s:
-            return s.connect_ex(('127.0.0.1', self.port)) == 0
-
-    def log(self):
-        text = ''
-        for name in ('output.log', 'error.log'):
-            path = os.path.join(self.root, name)
-            if os.path.exists(path):
-                with open(path, errors='replace') as file:
-                    text += file.read()
-        return text
-
-    def __exit__(self, *_):
-        known = [self.process.pid, *proc.descendants(self.process.pid)]
-        if self.process.poll() is None:
-            self.process.terminate()
-            try:
-                self.process.wait(10)
-            except subprocess.TimeoutExpired:
-                pass
-        for pid in known:
-            if proc.alive(pid) and proc.stat(pid).session == self.process.pid:
-                try:
-                    os.kill(pid, signal.SIGKILL)
-                except ProcessLookupError:
-                    pass
-        self.process.wait(60)
-        if not os.environ.get('FTM_KEEP'):
-            shutil.rmtree(self.root, ignore_errors=True)
-
-
 class Nginx(WebServer):
     binary = 'nginx'
 
+    def listens(self):
+        """What the samples say of ports, name and certificate, and what it is here."""
+        tls = f'listen 127.0.0.1:{self.tls_port} ssl http2;'
+        if self.setup.newest:
+            tls = f'listen 127.0.0.1:{self.tls_port} ssl; http2 on; listen 127.0.0.1:{self.tls_port} quic reuseport; http3 on;'
+        return [('listen 80;', f'listen 127.0.0.1:{self.port};'), ('server_name example.org;', 'server_name localhost;'),
+                *([('listen 443 ssl http2;', tls), ('/etc/ssl/certs/example.org.pem', self.cert), ('/etc/ssl/private/example.org.key', self.key)] if self.setup.tls else [])]
+
+    def loads(self):
+        return ''
+
+    def site(self):
+        more = [('index index.php;', 'index index.php;\n' + sites.nginx(self.docroot, self.setup.keeps))] if self.setup.long else []
+        return sample('nginx.conf', self.tags(*(['kept'] if self.setup.keeps else []), *(['headers'] if self.setup.full else [])), [
+            ('127.0.0.1:9000', f'unix:{self.address}' if self.unix else self.target), ('/srv/www', self.docroot), *self.listens(), *more])
+
     def conf(self):
-        server = f'unix:{self.address}' if self.unix else self.target
+        shutil.copy(f'{newest.root() if self.setup.newest else ""}/etc/nginx/fastcgi_params', self.root)
         temporary = '\n'.join(f'  {name}_temp_path {self.root}/{name};' for name in ('fastcgi', 'proxy', 'uwsgi', 'scgi'))
-        return f"""user www-data;
+        return f"""{self.loads()}user www-data;
 daemon off;
 worker_processes 1;
 pid {self.root}/nginx.pid;
@@ -118,40 +43,43 @@ error_log {self.root}/error.log notice;
 events {{ worker_connections 512; }}
 http {{
   access_log off;
+  types {{ text/html html; text/css css; }}
   client_body_temp_path {self.root}/body;
 {temporary}
-  client_max_body_size 0;
-  upstream php {{ server {server}; {'keepalive 8;' if self.setup.keeps else ''} }}
-  server {{
-    listen 127.0.0.1:{self.port};
-    server_name localhost;
-    root {self.docroot};
-    index index.php;
-    location ~ ^/(ping|status)$ {{ {PARAMS} fastcgi_pass php; }}
-    {sites.nginx(self.docroot, self.setup.keeps) if self.setup.long else ''}
-    location ~ [^/]\\.php(/|$) {{
-      fastcgi_split_path_info ^(.+?\\.php)(/.*)$;
-      set $path_info $fastcgi_path_info;
-      {PARAMS}
-      fastcgi_param PATH_INFO $path_info;
-      fastcgi_param HTTP_PROXY "";
-      fastcgi_pass php;
-      fastcgi_keep_conn {'on' if self.setup.keeps else 'off'};
-    }}
-  }}
+{self.site()}
 }}
 """
 
-    def command(self, path):
-        return [self.installed(), '-p', self.root, '-c', path, '-e', self.root + '/error.log']
+    def options(self, path):
+        return ['-p', self.root, '-c', path, '-e', self.root + '/error.log']
+
+
+class NginxModule(Nginx):
+    """With the module of packaging/nginx-module, which relays 103."""
+
+    @classmethod
+    def lacks(cls):
+        return None if os.environ.get('FTM_NGINX_MODULE') else os.environ.get('FTM_NGINX_MODULE_MISSING', 'no module')
+
+    def loads(self):
+        module = os.path.join(self.root, 'module.so')
+        shutil.copy(os.environ['FTM_NGINX_MODULE'], module)
+        return f'load_module {module};\n'
+
+    def site(self):
+        param = 'fastcgi_param HTTP_PROXY "";'
+        text = super().site()
+        assert param in text
+        return text.replace(param, f'{param} fastcgi_param FTM_EARLY_HINTS $ftm_early_hints if_not_empty; early_hints 1;')
 
 
 class Apache(WebServer):
     binary = 'apache2'
-    modules = ('mpm_event', 'authn_core', 'authn_file', 'auth_basic', 'authz_core', 'authz_user', 'dir', 'env', 'mime', 'proxy', 'proxy_fcgi', 'rewrite')
+    modules = ('mpm_event', 'authn_core', 'authn_file', 'auth_basic', 'authz_core', 'authz_host', 'authz_user', 'dir', 'env', 'mime', 'proxy', 'proxy_fcgi', 'rewrite', 'ssl', 'http2')
 
     def conf(self):
-        loads = ''.join(f'LoadModule {name}_module {MODULES}/mod_{name}.so\n' for name in self.modules if os.path.exists(f'{MODULES}/mod_{name}.so'))
+        installed = (newest.root() if self.setup.newest else '') + MODULES
+        loads = ''.join(f'LoadModule {name}_module {MODULES}/mod_{name}.so\n' for name in self.modules if os.path.exists(f'{installed}/mod_{name}.so'))
         return f"""ServerRoot {self.root}
 ServerName localhost
 Listen 127.0.0.1:{self.port}
@@ -165,13 +93,20 @@ StartServers 1
 ServerLimit 2
 TypesConfig /etc/mime.types
 DocumentRoot {self.docroot}
-<Directory {self.docroot}>
-  Require all granted
-  CGIPassAuth On
-  DirectoryIndex index.php
-</Directory>
+{self.tls() if self.setup.tls else ''}
 {sites.apache(self.docroot, self.local) if self.setup.long else ''}
 {self.php()}
+"""
+
+    def tls(self):
+        return f"""Listen 127.0.0.1:{self.tls_port}
+Protocols h2 http/1.1
+SSLSessionCache none
+<VirtualHost 127.0.0.1:{self.tls_port}>
+  SSLEngine on
+  SSLCertificateFile {self.cert}
+  SSLCertificateKeyFile {self.key}
+</VirtualHost>
 """
 
     @property
@@ -179,37 +114,40 @@ DocumentRoot {self.docroot}
         return f'unix:{self.address}|fcgi://localhost' if self.unix else f'fcgi://{self.target}'
 
     def php(self):
-        """One of the ways that Apache's manual and php's wiki show."""
+        """The sample, or one of the other ways that Apache's manual and php's wiki show."""
         local = self.local
+        text = sample('apache.conf', (), [('fcgi://127.0.0.1:9000', local), ('/srv/www', self.docroot)])
+        block, handler = (re.search(pattern, text, re.S)[0] for pattern in (r'<Proxy .*</Proxy>\n', r'<FilesMatch .*</FilesMatch>\n'))
         pages = f'ProxyPass /ping {local}/ping\nProxyPass /status {local}/status\n' if not self.unix else ''
-        reuse = ' enablereuse=on max=8' if self.setup.keeps else ''
-        reuse += ' flushpackets=on' if self.setup.variant == 'flush' else ''
         if self.setup.variant == 'match':
-            if self.unix:
-                return f'ProxyPassMatch "^/(.*\\.php(/.*)?)$" "unix:{self.address}|fcgi://localhost{self.docroot}/"{reuse}\n'
-            return pages + f'ProxyPassMatch "^/(.*\\.php(/.*)?)$" "fcgi://{self.target}{self.docroot}/$1"{reuse}\n'
-        generic = 'ProxyFCGIBackendType GENERIC\n' if self.setup.variant == 'generic' else ''
-        proxy = f'<Proxy "{local if not self.unix else "fcgi://localhost"}">\n  ProxySet{reuse}\n</Proxy>\n' if reuse else ''
-        if reuse and self.unix:
-            proxy = f'<Proxy "unix:{self.address}|fcgi://localhost/">\n  ProxySet{reuse}\n</Proxy>\n'
-        return f'{generic}{pages}{proxy}<FilesMatch "\\.php$">\n  SetHandler "proxy:{local}{"/" if reuse else ""}"\n</FilesMatch>\n'
+            reuse = ' enablereuse=on max=8' if self.setup.keeps else ''
+            where = f'{local}{self.docroot}/' if self.unix else f'{local}{self.docroot}/$1'
+            return text.replace(block, '').replace(handler, pages + f'ProxyPassMatch "^/(.*\\.php(/.*)?)$" "{where}"{reuse}\n')
+        if not self.setup.keeps:
+            text = text.replace(block, '').replace(f'{local}/"', f'{local}"')
+        return pages + text + ('ProxyFCGIBackendType GENERIC\n' if self.setup.variant == 'generic' else '')
 
-    def command(self, path):
-        return [self.installed(), '-f', path, '-DFOREGROUND']
+    def options(self, path):
+        return ['-f', path, '-DFOREGROUND']
 
 
 class ApacheFcgid(Apache):
     """mod_fcgid starts its programs itself and has no directive for a server that runs already; the program here is a
     relay, which passes the bytes of each connection on."""
 
-    modules = ('mpm_event', 'authz_core', 'dir', 'env', 'mime', 'fcgid', 'rewrite')
+    modules = ('mpm_event', 'authz_core', 'dir', 'env', 'mime', 'fcgid', 'rewrite', 'ssl', 'http2')
 
     def php(self):
         relay = os.path.join(self.root, 'relay')
         with open(relay, 'w') as file:
             file.write(f'#!/bin/sh\nexec {sys.executable} {HERE}/relay.py {self.target}\n')
         os.chmod(relay, 0o755)
-        return f"""FcgidIPCDir {self.root}
+        return f"""<Directory {self.docroot}>
+  Require all granted
+  CGIPassAuth On
+  DirectoryIndex index.php
+</Directory>
+FcgidIPCDir {self.root}
 FcgidProcessTableFile {self.root}/shm
 FcgidMaxRequestLen 100000000
 FcgidMaxProcesses 4
@@ -224,13 +162,15 @@ FcgidWrapper {relay} .php
 class Lighttpd(WebServer):
     binary = 'lighttpd'
 
-    def conf(self):
+    def site(self):
         where = f'"socket" => "{self.address}"' if self.unix else f'"host" => "{self.address[0]}", "port" => {self.address[1]}'
-        hints = self.setup.variant == 'hints'
-        return f"""server.modules = ( "mod_access", {'"mod_setenv", ' if hints else ''}"mod_fastcgi" )
-{'setenv.add-environment = ( "FTM_EARLY_HINTS" => "1" )' if hints else ''}
-{'server.stream-response-body = 1' if hints else ''}
-{'server.feature-flags = ( "server.h2proto" => "enable", "server.h2c" => "enable" )' if hints else ''}
+        return sample('lighttpd.conf', ('hints', 'stream') if self.setup.full else (), [('"host" => "127.0.0.1", "port" => 9000', where)])
+
+    def conf(self):
+        tls = f"""server.modules += ( "mod_openssl" )
+$SERVER["socket"] == "127.0.0.1:{self.tls_port}" {{ ssl.engine = "enable" ssl.pemfile = "{self.both}" }}
+""" if self.setup.tls else ''
+        return f"""server.modules = ( "mod_access" )
 server.document-root = "{self.docroot}"
 server.bind = "127.0.0.1"
 server.port = {self.port}
@@ -238,23 +178,34 @@ server.username = "www-data"
 server.groupname = "www-data"
 server.errorlog = "{self.root}/error.log"
 server.upload-dirs = ( "/tmp" )
-fastcgi.server = (
-  ".php" => (( {where} )),
-  "/ping" => (( {where}, "check-local" => "disable" )),
-  "/status" => (( {where}, "check-local" => "disable" )),
-)
+server.feature-flags = ( "server.h2proto" => "enable", "server.h2c" => "enable" )
+mimetype.assign = ( ".css" => "text/css", ".html" => "text/html" )
+{tls}
+{self.site()}
 """
 
-    def command(self, path):
-        return [self.installed(), '-D', '-f', path]
+    def options(self, path):
+        return ['-D', '-f', path]
 
 
 class HAProxy(WebServer):
     binary = 'haproxy'
 
+    def listens(self):
+        """What the samples say of ports and certificate, and what it is here."""
+        listen, alpn = 'bind :443 ssl crt /etc/haproxy/example.org.pem', ' alpn h2,http/1.1'
+        here = f'bind 127.0.0.1:{self.tls_port} ssl crt {self.both}{alpn}' if self.setup.tls else ''
+        if here and self.setup.newest:
+            here += f'\n  bind quic4@127.0.0.1:{self.tls_port} ssl crt {self.both} alpn h3'
+        return [('bind :80', f'bind 127.0.0.1:{self.port}'), *([(listen + alpn, here)] if here else [])]
+
+    def site(self):
+        keep = [] if self.setup.keeps else [('http-reuse always', 'http-reuse never'), ('option keep-conn', 'no option keep-conn')]
+        mpxs = self.setup.variant == 'mpxs' or self.setup.full
+        return sample('haproxy.cfg', self.tags(*(['mpxs'] if mpxs else []), *(['authorization'] if self.setup.full else [])), [
+            ('127.0.0.1:9000', f'unix@{self.address}' if self.unix else self.target), ('/srv/www', self.docroot), *self.listens(), *keep])
+
     def conf(self):
-        keep = 'option keep-conn' if self.setup.keeps else 'no option keep-conn'
-        server = f'unix@{self.address}' if self.unix else self.target
         # One thread: each has its own connections.
         return f"""global
   log stderr format raw local0 warning
@@ -264,46 +215,33 @@ defaults
   timeout connect 5s
   timeout client 30s
   timeout server 30s
-frontend web
-  bind 127.0.0.1:{self.port}
-  default_backend php
-backend php
-  use-fcgi-app php
-  {'http-reuse always' if self.setup.keeps else 'http-reuse never'}
-  server one {server} proto fcgi
-fcgi-app php
-  docroot {self.docroot}
-  path-info ^(/.+\\.php)(/.*)?$
-  {keep}
-  {'option get-values' if self.setup.variant == 'mpxs' else ''}
-  {'option mpxs-conns' if self.setup.variant == 'mpxs' else ''}
+{self.site()}
 """
 
-    def command(self, path):
-        return [self.installed(), '-db', '-f', path]
+    def options(self, path):
+        return ['-db', '-f', path]
 
 
 class Caddy(WebServer):
     binary = 'caddy'
 
-    def conf(self):
+    def site(self, listens):
         server = f'unix/{self.address}' if self.unix else self.target
+        return sample('Caddyfile', (), [('example.org {', listens), ('/srv/www', self.docroot), ('127.0.0.1:9000', server)])
+
+    def conf(self):
+        listens = [f'http://127.0.0.1:{self.port}, http://localhost:{self.port} {{\n\tbind 127.0.0.1']
+        if self.setup.tls:
+            listens.append(f'https://localhost:{self.tls_port} {{\n\tbind 127.0.0.1\n\ttls {self.cert} {self.key}')
         return f"""{{
   admin off
   auto_https off
   storage file_system {self.root}/storage
 }}
-http://127.0.0.1:{self.port}, http://localhost:{self.port} {{
-  bind 127.0.0.1
-  root * {self.docroot}
-  php_fastcgi {server} {{
-    try_files {{path}} =404
-  }}
-}}
-"""
+""" + '\n'.join(self.site(text) for text in listens)
 
-    def command(self, path):
-        return [self.installed(), 'run', '--config', path, '--adapter', 'caddyfile']
+    def options(self, path):
+        return ['run', '--config', path, '--adapter', 'caddyfile']
 
 
 SETUPS = [

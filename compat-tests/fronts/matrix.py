@@ -1,6 +1,5 @@
-"""What passes through each web server before php-ftm: one cell per server and feature, each with the value it must have.
-
-A column is a function that returns what was seen; EXPECTED is what must be seen, but for the cells in EXCEPT, which say why not.
+"""What passes through each web server before php-ftm: a column is a function that returns what was seen, expected.py says what
+must be.
 """
 
 import hashlib
@@ -8,29 +7,18 @@ import http.client
 import os
 import re
 import socket
+import subprocess
 import threading
 import time
 
-from fronts import Apache, ApacheFcgid, Caddy, HAProxy, Lighttpd, Nginx, Setup
+import newest
 from ftm.proc import poll, time_scale
 
-FRONTS = {
-    'nginx': Setup('nginx', Nginx, 'tcp'),
-    'nginx, kept': Setup('nginx-keep', Nginx, 'tcp', keeps=True),
-    'Apache proxy_fcgi': Setup('apache', Apache, 'tcp'),
-    'Apache proxy_fcgi, kept': Setup('apache-keep', Apache, 'tcp', keeps=True, variant='flush'),
-    'Apache mod_fcgid': Setup('fcgid', ApacheFcgid, 'tcp'),
-    'lighttpd': Setup('lighttpd', Lighttpd, 'tcp'),
-    'lighttpd, hints': Setup('lighttpd-hints', Lighttpd, 'tcp', variant='hints'),
-    'HAProxy': Setup('haproxy', HAProxy, 'tcp'),
-    'HAProxy, mpxs': Setup('haproxy-mpxs', HAProxy, 'tcp', keeps=True, variant='mpxs'),
-    'Caddy': Setup('caddy', Caddy, 'tcp'),
-}
 PAGES = {
     'page.php': '<?php header("X-One: 1"); echo "page ", $_GET["q"] ?? "-";',
     'post.php': '<?php $h = hash_init("sha1"); $f = fopen("php://input", "r"); while (($p = fread($f, 65536)) !== "" && $p !== false) { hash_update($h, $p); } echo hash_final($h);',
     'large.php': '<?php $part = str_repeat("L", 65536); for ($i = 0; $i < 3200; $i++) { echo $part; }',
-    'abort.php': '<?php register_shutdown_function(function () { touch("$_GET[to].ended"); }); touch($_GET["to"]); for ($i = 0; $i < 5000; $i++) { echo str_repeat("x", 1000); flush(); usleep(1000); }',
+    'abort.php': '<?php register_shutdown_function(function () { touch("$_GET[to].ended"); }); touch($_GET["to"]); for ($i = 0; $i < $_GET["n"]; $i++) { echo str_repeat("x", 1000); flush(); usleep(1000); }',
     'events.php': '<?php header("Content-Type: text/event-stream"); header("X-Accel-Buffering: no"); for ($i = 0; $i < 3; $i++) { echo "data: event $i\n\n"; flush(); '
                   'for ($t = microtime(true); !file_exists("$_GET[to].$i") && microtime(true) - $t < 20; clearstatcache()) { usleep(1000); } }',
     'hints.php': '<?php header("Link: </a.css>; rel=preload"); headers_send(103); echo "<p>hinted</p>";',
@@ -40,14 +28,14 @@ PAGES = {
     'headers.php': '<?php for ($i = 0; $i < 40; $i++) header("X-Big-$i: " . str_repeat("v", 500)); echo "many headers";',
     'crash.php': '<?php FFI::memset(FFI::cast("char *", 0), 0, 1);',
 }
-TIMEOUT = 30
+TIMEOUT = 100
 
 
 class Cell:
-    """What a column may use: the front and the server behind it."""
+    """What a column may use: the front and the server behind it, and what is expected of a column, to know how long to wait."""
 
-    def __init__(self, front, server):
-        self.front, self.server, self.port = front, server, front.port
+    def __init__(self, front, server, expected):
+        self.front, self.server, self.port, self.expected = front, server, front.port, expected
 
     def connect(self):
         return http.client.HTTPConnection('127.0.0.1', self.port, timeout=TIMEOUT * time_scale())
@@ -76,6 +64,16 @@ class Cell:
                 pass
             return got
 
+    def curl(self, command, *options):
+        """(HTTP version, status, body) of a request over TLS; None where nothing answers with the version the options demand."""
+        url = f'https://localhost:{self.front.tls_port}'
+        done = subprocess.run([*command, '-sSk', '-m', str(int(TIMEOUT * time_scale())), '--resolve', f'localhost:{self.front.tls_port}:127.0.0.1', '-w', '\n%{http_version} %{http_code}',
+                               *(url + option if option.startswith('/') else option for option in options)], capture_output=True, check=False)
+        if done.returncode:
+            return None
+        body, _, last = done.stdout.rpartition(b'\n')
+        return *last.decode().split(), body
+
     def marker(self, name):
         path = os.path.join(self.server.tmp, f'{name}-{time.monotonic_ns()}')
         return path
@@ -96,6 +94,31 @@ def post_20_mb(cell):
     body = os.urandom(1 << 20) * 20
     answer, got = cell.ask('/post.php', 'POST', body, {'Content-Type': 'application/octet-stream'})
     return 'ok' if got.decode() == hashlib.sha1(body).hexdigest() else f'{answer.status} {got[:40]!r}'
+
+
+def over_tls(cell, command, flag, version):
+    """A page and a POST with this HTTP version."""
+    got = cell.curl(command, flag, '/page.php?q=7')
+    if got is None or got[0] != version:
+        return 'not offered'
+    body = os.urandom(1 << 20)
+    path = cell.marker('body')
+    with open(path, 'wb') as file:
+        file.write(body)
+    post = cell.curl(command, flag, '-H', 'Content-Type: application/octet-stream', '--data-binary', '@' + path, '/post.php')
+    os.unlink(path)
+    wanted = (version, '200', b'page 7'), (version, '200', hashlib.sha1(body).hexdigest().encode())
+    return 'ok' if (got, post) == wanted else f'{got} {post}'
+
+
+def http_2(cell):
+    return over_tls(cell, ['curl'], '--http2', '2')
+
+
+def http_3(cell):
+    """None where no curl that can is to be had."""
+    curl = newest.program('curl')
+    return over_tls(cell, curl, '--http3-only', '3') if curl else None
 
 
 def slow_upload(cell):
@@ -124,12 +147,14 @@ def download_200_mb(cell):
 
 def abort(cell):
     marker = cell.marker('abort')
+    # Left alone the script runs for `patience` seconds at least.
+    patience = 60 if cell.expected("browser's leaving") == 'seen' else 5
     connection = cell.connect()
-    connection.request('GET', f'/abort.php?to={marker}')
+    connection.request('GET', f'/abort.php?n={patience * 1000}&to={marker}')
     poll(lambda: os.path.exists(marker), 10)
     connection.sock.close()
     connection.close()
-    deadline = time.monotonic() + 4 * time_scale()
+    deadline = time.monotonic() + patience - 1
     while time.monotonic() < deadline:
         if os.path.exists(marker + '.ended'):
             return 'seen'
@@ -140,7 +165,7 @@ def abort(cell):
 def events(cell):
     marker = cell.marker('events')
     try:
-        got = cell.raw(f'GET /events.php?to={marker} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n'.encode(), b'event 0', 3 * time_scale())
+        got = cell.raw(f'GET /events.php?to={marker} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n'.encode(), b'event 0', (60 if cell.expected('server-sent events') == 'at once' else 3) * time_scale())
     finally:
         for i in range(3):
             open(f'{marker}.{i}', 'w').close()
@@ -228,31 +253,7 @@ def reload(cell):
 
 
 COLUMNS = {
-    'page': page, 'kept browser connection': keep_alive, 'POST of 20 MB': post_20_mb, 'slow upload': slow_upload, 'download of 200 MB': download_200_mb, "browser's leaving": abort,
+    'page': page, 'kept browser connection': keep_alive, 'HTTP/2 over TLS': http_2, 'HTTP/3': http_3, 'POST of 20 MB': post_20_mb, 'slow upload': slow_upload, 'download of 200 MB': download_200_mb, "browser's leaving": abort,
     'server-sent events': events, '103': hints, '500, 404, 304, 204, HEAD': statuses, 'PATH_INFO': path_info, '`/a%2Fb//c` as PATH_INFO': odd_paths, 'authorization': authorization,
     'headers of 20 kB': headers_20_kb, 'reload under load': reload, 'crash of an engine': crash,
-}
-EXPECTED = {**dict.fromkeys(COLUMNS, 'ok'), "browser's leaving": 'seen', 'server-sent events': 'at once', '103': 'not sent', '`/a%2Fb//c` as PATH_INFO': '/a/b//c',
-            'crash of an engine': '500, then ok', 'reload under load': '0 lost'}
-# (front, column): what is seen instead, and why; a front's name stands for all of its lines that begin with it.
-FLUSH = 'without `flushpackets=on` (mod_proxy), or at all (mod_fcgid, in its default), Apache collects 4 to 8 KiB first'
-STREAM = 'without `server.stream-response-body = 1` lighttpd reads the whole answer before it sends any of it, and looks at the browser only then'
-ESCAPE = 'decoded, and slashes merged, by the front'
-EXCEPT = {
-    ('nginx', '`/a%2Fb//c` as PATH_INFO'): ('/a/b/c', ESCAPE),
-    ('lighttpd', '`/a%2Fb//c` as PATH_INFO'): ('/a/b/c', ESCAPE),
-    ('Caddy', '`/a%2Fb//c` as PATH_INFO'): ('/a/b/c', ESCAPE),
-    ('Apache proxy_fcgi', '`/a%2Fb//c` as PATH_INFO'): ('404', 'Apache refuses an encoded slash without `AllowEncodedSlashes`'),
-    ('Apache mod_fcgid', '`/a%2Fb//c` as PATH_INFO'): ('404', 'Apache refuses an encoded slash without `AllowEncodedSlashes`'),
-    ('Apache proxy_fcgi', 'server-sent events'): ('held back', FLUSH),
-    ('Apache proxy_fcgi, kept', 'server-sent events'): ('at once', 'with `flushpackets=on`'),
-    ('Apache mod_fcgid', 'server-sent events'): ('held back', FLUSH),
-    ('lighttpd', 'server-sent events'): ('held back', STREAM),
-    ('lighttpd, hints', 'server-sent events'): ('at once', 'with `server.stream-response-body = 1`'),
-    ('lighttpd', "browser's leaving"): ('not seen', STREAM),
-    ('lighttpd, hints', "browser's leaving"): ('seen', 'with `server.stream-response-body = 1`'),
-    ('lighttpd, hints', '103'): ('relayed', 'docs/EARLY-HINTS.md'),
-    ('nginx', 'headers of 20 kB'): ('502', '`fastcgi_buffer_size` is 4 or 8 KiB by default'),
-    ('HAProxy', 'headers of 20 kB'): ('502', 'beyond `tune.bufsize`'),
-    ('HAProxy', 'authorization'): ('dropped', 'HAProxy keeps the Authorization header to itself without `pass-header Authorization`'),
 }

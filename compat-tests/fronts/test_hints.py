@@ -7,9 +7,10 @@ import socket
 import subprocess
 import unittest
 
-from fronts import SETUPS, Lighttpd, Setup
+from fronts import SETUPS, Apache, Caddy, HAProxy, Lighttpd, Nginx
 from ftm.proc import poll
 from ftm.server import Binary, Pool, Server, free_port
+from webserver import Setup
 
 LINK = '</a.css>; rel=preload; as=style'
 HINT = f'header("Link: {LINK}"); headers_send(103); '
@@ -19,9 +20,10 @@ PAGES = {
     'twice.php': '<?php ' + HINT + 'header("Link: </b.js>; rel=preload; as=script", false); headers_send(103); echo "<p>page</p>";',
     'forged.php': '<?php headers_send(102); http_response_code(103); echo "HTTP/1.1 500 Forged\\r\\nContent-Length: 6\\r\\n\\r\\nforged";',
 }
-RELAYS = Setup('lighttpd-hints', Lighttpd, variant='hints')
+RELAYS = Setup('lighttpd-hints', Lighttpd, full=True)
+NEWEST = [Setup(f'{make.__name__.lower()}-newest', make, newest=True) for make in (Nginx, Apache, HAProxy, Caddy)]
 # One of each that breaks, with its connection kept and not.
-BREAK = [s for s in SETUPS if s.name in ('nginx-unix', 'nginx-tcp-keep', 'apache-SetHandler-unix', 'haproxy-unix', 'caddy-unix')]
+BREAK = [*NEWEST, *(s for s in SETUPS if s.name in ('nginx-unix', 'nginx-tcp-keep', 'apache-SetHandler-unix', 'haproxy-unix', 'caddy-unix'))]
 
 
 def exchange(port, path, version='HTTP/1.1', until=None, timeout=60):
@@ -100,7 +102,7 @@ class Hints(unittest.TestCase):
         self.assertIn(b'<p>page</p>', answer)
 
     def test_kept_from_everybody_else(self):
-        for setup in [s for s in SETUPS if s.make.installed()]:
+        for setup in [s for s in [*SETUPS, *NEWEST] if not s.absence()]:
             with self.subTest(setup):
                 front = self.serve(setup)
                 for page, body in (('page.php', b'<p>page</p>'), ('twice.php', b'<p>page</p>'), ('forged.php', b'HTTP/1.1 500 Forged\r\nContent-Length: 6\r\n\r\nforged')):
@@ -112,7 +114,7 @@ class Hints(unittest.TestCase):
 
     def test_others_break_if_told_to(self):
         """What docs/EARLY-HINTS.md says: a release that no longer breaks here may be added to those that relay."""
-        for setup in [s for s in BREAK if s.make.installed()]:
+        for setup in [s for s in BREAK if not s.absence()]:
             with self.subTest(setup):
                 server = Server([Pool(children=4, listen=setup.transport, settings=[('early_hints', 'on')])], binary=Binary(os.environ['FTM_BINARY'])).prepare()
                 server.script('page.php', PAGES['page.php'])

@@ -4,45 +4,48 @@ import os
 import subprocess
 import unittest
 
+from expected import FRONTS, exception, expected
 from ftm.proc import poll
-from ftm.server import Binary, Pool, Server, free_port
-from matrix import COLUMNS, EXCEPT, EXPECTED, FRONTS, PAGES, Cell
+from matrix import COLUMNS, PAGES, Cell
+from proxies import PROXIES
+from served import serve
 
 SEEN = {}
 
 
-def exception(front, column):
-    return next((EXCEPT[name, column] for name in (front, front.split(',')[0]) if (name, column) in EXCEPT), None)
-
-
-def expected(front, column):
-    other = exception(front, column)
-    return other[0] if other else EXPECTED[column]
-
-
 def version(setup):
-    flag = {'caddy': 'version', 'haproxy': '-v'}.get(setup.make.binary, '-v')
-    out = subprocess.run([setup.make.installed(), flag], capture_output=True, text=True)
+    out = subprocess.run([*setup.program(), 'version' if setup.make.binary == 'caddy' else '-v'], capture_output=True, text=True)
     return next((word.strip('(),') for word in (out.stdout + out.stderr).replace('/', ' ').split() if word[0].isdigit() and '.' in word), '?')
 
 
-def table():
-    """The run as Markdown: one line per feature, one column per front, notes below."""
-    notes, lines = [], []
-    names = [name for name in FRONTS if name in SEEN]
-    lines.append('| | ' + ' | '.join(names) + ' |')
-    lines.append('|---|' + '---|' * len(names))
+def lines_of(names, notes, suffixed):
+    """One line per feature, one column per front; `notes` grows."""
+    yield '| | ' + ' | '.join(name if suffixed else name.removesuffix(', newest') for name in names) + ' |'
+    yield '|---|' + '---|' * len(names)
     for column in COLUMNS:
         cells = []
         for front in names:
-            seen, other = SEEN[front].get(column, '–'), exception(front, column)
-            if other and other[1] not in notes:
+            seen, other = SEEN[front].get(column), exception(front, column)
+            if seen and other and other[1] and other[1] not in notes:
                 notes.append(other[1])
-            cells.append(seen + (f' [{notes.index(other[1]) + 1}]' if other else ''))
-        lines.append(f'| {column} | ' + ' | '.join(cells) + ' |')
-    lines += ['', *(f'{i}. {note}' for i, note in enumerate(notes, 1))]
-    versions = sorted({f'{FRONTS[name].make.__name__.replace("ApacheFcgid", "Apache")} {version(FRONTS[name])}' for name in names})
-    return '\n'.join(lines) + '\n\nSeen with ' + ', '.join(versions) + '.\n'
+            cells.append((seen or '–') + (f' [{notes.index(other[1]) + 1}]' if seen and other and other[1] else ''))
+        yield f'| {column} | ' + ' | '.join(cells) + ' |'
+
+
+def versions(names):
+    return 'Seen with ' + ', '.join(sorted({f'{FRONTS[name].make.__name__.replace("Proxy", "", 1 if name in PROXIES else 0).replace("ApacheFcgid", "Apache").replace("NginxModule", "Nginx")} {version(FRONTS[name])}' for name in names})) + '.'
+
+
+def table():
+    """The run as Markdown: this release's servers, the newest suite's, those that speak HTTP to php-ftm, and notes."""
+    titles = {(False, False): None, (False, True): f'The newest suite ({os.environ.get("FTM_NEWEST_SUITE")}), set up as in etc/fronts:',
+              (True, False): 'Before `http.listen` ([HTTP.md](HTTP.md)) instead of FastCGI:'}
+    notes, lines = [], []
+    for (proxy, new), title in titles.items():
+        names = [name for name in FRONTS if name in SEEN and (name in PROXIES) == proxy and (proxy or FRONTS[name].newest == new)]
+        if names:
+            lines += [*([title, ''] if title else []), *lines_of(names, notes, proxy), '', versions(names), '']
+    return '\n'.join([*lines, *(f'{i}. {note}' for i, note in enumerate(notes, 1))]) + '\n'
 
 
 class Matrix(unittest.TestCase):
@@ -54,20 +57,16 @@ class Matrix(unittest.TestCase):
 
     def check(self, name):
         setup = FRONTS[name]
-        if not setup.make.installed():
-            self.skipTest(f'this release has no {setup.make.binary}')
-        server = Server([Pool(children=8, listen=setup.transport)], binary=Binary(os.environ['FTM_BINARY']), modules=['ffi'], ini={'ffi.enable': '1', 'post_max_size': '64M'}).prepare()
-        for page, text in PAGES.items():
-            server.script(page, text)
-        server.start()
-        self.addCleanup(server.stop)
-        with setup.make(setup, server.pool().address, server.docroot, free_port()) as front:
-            cell = Cell(front, server)
-            poll(lambda: COLUMNS['page'](cell) == 'ok', 15, f'{name}: a page')
-            SEEN[name] = {}
-            for column, look in COLUMNS.items():
-                with self.subTest(front=name, column=column):
-                    SEEN[name][column] = look(cell)
+        if setup.absence():
+            self.skipTest(setup.absence())
+        server, front = serve(self, setup, PAGES, modules=['ffi'], ini={'ffi.enable': '1', 'post_max_size': '64M'})
+        cell = Cell(front, server, lambda column: expected(name, column))
+        poll(lambda: COLUMNS['page'](cell) == 'ok', 15, f'{name}: a page')
+        SEEN[name] = {}
+        for column, look in COLUMNS.items():
+            with self.subTest(front=name, column=column):
+                SEEN[name][column] = look(cell)
+                if SEEN[name][column] is not None:
                     self.assertEqual(SEEN[name][column], expected(name, column))
 
 

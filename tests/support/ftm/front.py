@@ -2,16 +2,10 @@
 
 import os
 import pwd
-import shutil
-import signal
-import socket
-import subprocess
-import tempfile
 
-from . import proc
 from .http import Browser
-from .proc import poll
-from .server import POOL_USER, free_port
+from .program import Program
+from .server import POOL_USER
 
 NGINX = next((p for p in (os.environ.get('FTM_NGINX'), '/usr/sbin/nginx', '/usr/local/sbin/nginx') if p and os.access(p, os.X_OK)), 'nginx')
 
@@ -38,13 +32,14 @@ fastcgi_param  REDIRECT_STATUS    200;
 """
 
 
-class Front:
+class Front(Program):
     """`address`: a Unix path or (host, port).  `keep`: fastcgi_keep_conn on with a pool of kept upstream connections."""
+
+    title = 'nginx'
 
     def __init__(self, address, docroot, keep=False, locations='', directives='', try_files='$uri $uri/ /index.php?$args'):
         self.address, self.docroot, self.keep = address, docroot, keep
         self.locations, self.directives, self.try_files = locations, directives, try_files
-        self.process = None
 
     def conf(self):
         target = f'unix:{self.address}' if isinstance(self.address, str) else '%s:%d' % self.address
@@ -84,10 +79,7 @@ http {{
 }}
 """
 
-    def __enter__(self):
-        self.root = tempfile.mkdtemp(prefix=f'ftm-front-{os.getpid()}-', dir='/tmp')
-        os.chmod(self.root, 0o755)
-        self.port = free_port()
+    def arguments(self):
         path = os.path.join(self.root, 'nginx.conf')
         with open(path, 'w') as f:
             f.write(self.conf())
@@ -96,48 +88,7 @@ http {{
             for name in ('body', 'fastcgi', 'proxy', 'uwsgi', 'scgi'):
                 os.makedirs(os.path.join(self.root, name), exist_ok=True)
                 os.chown(os.path.join(self.root, name), owner.pw_uid, owner.pw_gid)
-        self.output = open(os.path.join(self.root, 'output.log'), 'wb')
-        self.process = subprocess.Popen([NGINX, '-p', self.root, '-c', path, '-e', os.path.join(self.root, 'error.log')],
-                                        stdin=subprocess.DEVNULL, stdout=self.output, stderr=self.output, start_new_session=True)
-        try:
-            poll(self._answers, 10, lambda: 'nginx does not answer:\n' + self.log())
-        except BaseException:
-            self.__exit__()
-            raise
-        return self
-
-    def _answers(self):
-        if self.process.poll() is not None:
-            raise AssertionError('nginx ended:\n' + self.log())
-        with socket.socket() as s:
-            return s.connect_ex(('127.0.0.1', self.port)) == 0
-
-    def log(self):
-        text = ''
-        for name in ('output.log', 'error.log'):
-            try:
-                with open(os.path.join(self.root, name), errors='replace') as f:
-                    text += f.read()
-            except FileNotFoundError:
-                pass
-        return text
+        return [NGINX, '-p', self.root, '-c', path, '-e', os.path.join(self.root, 'error.log')]
 
     def browser(self, keep=False, **kwargs):
         return Browser('127.0.0.1', self.port, keep=keep, **kwargs)
-
-    def __exit__(self, *_):
-        if self.process and self.process.poll() is None:
-            known = proc.descendants(self.process.pid)
-            self.process.terminate()
-            try:
-                self.process.wait(10)
-            except subprocess.TimeoutExpired:
-                for pid in [*known, self.process.pid]:
-                    try:
-                        os.kill(pid, signal.SIGKILL)
-                    except ProcessLookupError:
-                        pass
-                self.process.wait(10)
-        self.output.close()
-        if not os.environ.get('FTM_KEEP'):
-            shutil.rmtree(self.root, ignore_errors=True)

@@ -1,38 +1,23 @@
 """A Redis server on loopback, in memory only, for as long as a test runs."""
 
 import os
-import shutil
 import socket
-import subprocess
-import tempfile
 
-from .proc import poll
-from .server import free_port
+from .program import Program
 
 # Debian's redis-tools has the server's program under the name of one of its tools; it does what its name says.
 PROGRAM = next((path for path in ('/usr/bin/redis-server', '/usr/bin/redis-check-rdb', '/usr/local/bin/redis-server') if os.access(path, os.X_OK)), None)
 
 
-class Redis:
-    def __enter__(self):
-        self.root = tempfile.mkdtemp(prefix=f'ftm-redis-{os.getpid()}-', dir='/tmp')
-        self.port = free_port()
+class Redis(Program):
+    title = 'Redis'
+
+    def arguments(self):
         program = os.path.join(self.root, 'redis-server')
         os.symlink(PROGRAM, program)
-        self.log = os.path.join(self.root, 'output.log')
-        with open(self.log, 'wb') as log:
-            self.process = subprocess.Popen([program, '--bind', '127.0.0.1', '--port', str(self.port), '--save', '', '--appendonly', 'no', '--dir', self.root],
-                                            stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
-        try:
-            poll(self._answers, 15, lambda: 'Redis does not answer:\n' + open(self.log, errors='replace').read())
-        except BaseException:
-            self.__exit__()
-            raise
-        return self
+        return [program, '--bind', '127.0.0.1', '--port', str(self.port), '--save', '', '--appendonly', 'no', '--dir', self.root]
 
-    def _answers(self):
-        if self.process.poll() is not None:
-            raise AssertionError('Redis ended:\n' + open(self.log, errors='replace').read())
+    def answered(self):
         try:
             return self.command('PING') == 'PONG'
         except OSError:
@@ -63,13 +48,3 @@ class Redis:
     def clients(self):
         """Connections of others than the one that asks."""
         return len(self.command('CLIENT', 'LIST').splitlines()) - 1
-
-    def __exit__(self, *_):
-        if self.process.poll() is None:
-            self.process.terminate()
-            try:
-                self.process.wait(10)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait(10)
-        shutil.rmtree(self.root, ignore_errors=True)
