@@ -147,8 +147,8 @@ static void renew_superglobals(void)
             global->armed = 0;
         } else if (zend_string_equals_literal(global->name, "_ENV")) {
             continue;
-        } else if (!global->jit || zend_string_equals_literal(global->name, "_SERVER") ||
-                   zend_hash_exists(&EG(symbol_table), global->name)) {
+        } else if (!global->jit || zend_string_equals_literal(global->name, "_SERVER") || !global->armed ||
+                   zend_hash_exists(&EG(symbol_table), global->name)) { /* used once, it is not armed; it may have been unset() */
             global->armed = global->auto_global_callback(global->name);
         }
     }

@@ -96,6 +96,15 @@ class Hostile(WorkerTest):
         server.kill(signal.SIGQUIT)
         server.wait_for('at the end, no request')
 
+    def test_superglobals_that_are_replaced_removed_or_referred_to(self):
+        server = self.worker()
+        types = 'echo gettype($_SERVER), gettype($_GET), gettype($_POST), gettype($_COOKIE), gettype($_FILES), gettype($_REQUEST), isset($_SESSION) ? 1 : 0, $_SERVER["REQUEST_METHOD"];'
+        for code in ('$_SERVER = null; $_GET = 5; $_POST = "x"; $_COOKIE = new stdClass; $_FILES = null; $_REQUEST = 1; $_SESSION = 1;', 'foreach (array_keys($GLOBALS) as $k) unset($GLOBALS[$k]);'):
+            self.php(server, code)
+            self.assertEqual(self.php(server, types).text, 'array' * 6 + '0POST')
+        self.php(server, '$GLOBALS["get"] =& $_GET; $_GET["mine"] = "secret"; session_start(); $GLOBALS["session"] =& $_SESSION; $_SESSION["mine"] = "secret";')
+        self.assertEqual(self.php(server, 'session_start(); $_SESSION["b"] = 1; echo json_encode([$_GET, $_SESSION, $GLOBALS["session"]]);').text, '[{"do":"eval"},{"b":1},{"mine":"secret"}]')
+
     def test_body_that_is_not_read(self):
         server = self.worker()
         with server.connect() as connection:
