@@ -40,9 +40,7 @@ FORBIDDEN = re.compile(
 
 PHP_HEADER = re.compile(r"(^|/)(php|zend|sapi|tsrm|ext/|main/|Zend/|TSRM/)", re.IGNORECASE)
 
-LONGER = {
-    "src/config/ini_lexer.cpp": "php-src's ini scanner as one state machine, read beside zend_ini_scanner.l",
-}
+LONGER = {}
 LINES = 400
 
 
