@@ -28,7 +28,8 @@ static ZEND_NAMED_FUNCTION(function_exists)
     if (FTM_G(disabled_functions) != NULL && Z_TYPE_P(return_value) == IS_TRUE) {
         const zend_string *name = Z_STR_P(ZEND_CALL_ARG(execute_data, 1));
         const size_t skip = ZSTR_VAL(name)[0] == '\\';
-        const zend_function *function = zend_hash_str_find_ptr_lc(CG(function_table), ZSTR_VAL(name) + skip, ZSTR_LEN(name) - skip);
+        const zend_function *function =
+            zend_hash_str_find_ptr_lc(CG(function_table), ZSTR_VAL(name) + skip, ZSTR_LEN(name) - skip);
         RETVAL_BOOL(function != NULL && !is_disabled(function));
     }
 }

@@ -1,7 +1,9 @@
 """Two visitors alternate on one worker: whatever the one leaves behind, and however the request ends, the other sees nothing of it."""
 
+import http.server
 import json
 import os
+import threading
 
 from ftm import fcgi
 from ftm.case import signals_reach_loops
@@ -110,3 +112,41 @@ class Visitors(WorkerTest):
                     connection.send_request(fcgi.post_params(self.script, body, 'text/plain', QUERY_STRING='a=' + MARK, HTTP_COOKIE='c=' + MARK), body)
                     connection.read_record()
                 self.assert_clean(server, self.show(server), before)
+
+
+class Remembered(WorkerTest):
+    """What PHP's own functions remember from one call to the next."""
+
+    def test_seed_of_the_random_numbers(self):
+        server = self.worker()
+        known = self.php(server, 'mt_srand(42); mt_rand(); echo mt_rand();').text
+        self.php(server, 'mt_srand(42); mt_rand();')
+        self.assertNotEqual(self.php(server, 'echo mt_rand();').text, known)
+
+    def test_what_is_known_of_files(self):
+        server = self.worker()
+        file = os.path.join(server.tmp, 'grows')
+        for size in (1, 2, 3):
+            with open(file, 'w', encoding='utf-8') as out:
+                out.write('x' * size)
+            self.assertEqual(self.php(server, f'echo filesize("{file}");').text, str(size))
+
+    def test_headers_of_the_last_answer_over_http(self):
+        class Site(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                self.send_response(200)
+                self.send_header('X-Mark', MARK)
+                self.end_headers()
+
+            def log_message(self, *_):
+                pass
+        site = http.server.HTTPServer(('127.0.0.1', 0), Site)
+        self.addCleanup(site.server_close)
+        thread = threading.Thread(target=site.serve_forever)
+        thread.start()
+        self.addCleanup(thread.join)
+        self.addCleanup(site.shutdown)
+        server = self.worker()
+        show = 'echo json_encode(http_get_last_response_headers());'
+        self.assertIn(MARK, self.php(server, f'file_get_contents("http://127.0.0.1:{site.server_port}/"); {show}').text)
+        self.assertEqual(self.php(server, show).text, 'null')
