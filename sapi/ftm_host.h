@@ -47,6 +47,8 @@ typedef struct ftm_script_end {
 #define FTM_TRACE_BYTES 60000u /* a longer backtrace is cut: one message to the master */
 
 /* fpm_get_status(). Strings live as long as the struct. */
+#define FTM_WORKER_REASONS 16
+
 typedef struct ftm_pool_status {
     char name[32];
     const char* process_manager;
@@ -54,6 +56,11 @@ typedef struct ftm_pool_status {
     int64_t accepted, queue, max_queue, queue_length, idle, active, max_active, max_children_reached, slow_requests,
         memory_peak;
     unsigned processes; /* how many process_status() has */
+    const char* worker_script; /* NULL: a pool without; like the names below valid until the next pool_status() */
+    int64_t booting_workers, ready_workers, busy_workers, failed_workers, worker_queue;
+    unsigned worker_reasons; /* how many the next two have */
+    const char* worker_reason_names[FTM_WORKER_REASONS];
+    int64_t worker_restarts[FTM_WORKER_REASONS];
 } ftm_pool_status;
 
 typedef struct ftm_process_status {
@@ -61,6 +68,8 @@ typedef struct ftm_process_status {
     double cpu_percent; /* of the last request; like memory_bytes 0 while one runs */
     const char* state_name;
     char uri[128], query[512], method[16], script[256], user[32];
+    const char *worker_state, *worker_last_restart; /* "-": no worker; it has not been restarted */
+    int64_t worker_requests, worker_restarts, worker_boot_us, worker_memory;
 } ftm_process_status;
 
 struct ftm_request_info; /* ftm_engine.h */

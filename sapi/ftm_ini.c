@@ -118,6 +118,9 @@ static void on_request_entry(zval *arg1, zval *arg2, zval *arg3, int type, void 
     if (zend_alter_ini_entry_ex(key, Z_STR_P(arg2), *(int *)mode, PHP_INI_STAGE_ACTIVATE, true) == FAILURE && !settable) {
         ftm_log(FTM_LOG_ERROR, "Passing INI directive through FastCGI: unable to set '%s'", Z_STRVAL_P(arg1));
     }
+    if (zend_string_equals_literal(key, "disable_functions")) {
+        ftm_disable_functions(Z_STRVAL_P(arg2));
+    }
     zend_string_release(key);
 }
 

@@ -31,10 +31,12 @@ ZEND_BEGIN_MODULE_GLOBALS(ftm)
     bool terminated;              /* request_terminate_timeout has ended the script */
     int request_body_fd;          /* REQUEST_BODY_FILE, -1 unopened, -2 outside of a request */
     HashTable user_config_cache;  /* .user.ini per directory */
+    struct disabled_function *disabled_functions; /* ftm_disable.c: of the running request */
     /* ftm_worker.c */
     int worker_state;             /* ftm_worker_state */
     void *worker_boot;            /* the request that the worker's script runs as */
     int worker_exit_status;
+    bool worker_has_warned;       /* that a request's disable_functions does not act, since the script was booted */
     HashTable *request_values;    /* settings that the running request of a worker has changed, and what they were */
 ZEND_END_MODULE_GLOBALS(ftm)
 
@@ -66,6 +68,11 @@ void ftm_user_ini_init(HashTable *cache);
 void ftm_apply_pool_values(void);
 void ftm_apply_request_values(const char *value, const char *admin_value);
 void ftm_restore_request_values(void);
+
+/* ftm_disable.c */
+void ftm_disable_startup(void);
+void ftm_disable_functions(const char *list);
+void ftm_enable_functions(void);
 
 /* ftm_run.c */
 void ftm_prepare_request(const ftm_request_info *info);

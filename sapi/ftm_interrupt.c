@@ -6,9 +6,11 @@
 #include "ftm_internal.h"
 
 #include "ext/standard/basic_functions.h"
+#include "zend_max_execution_timer.h"
 #include "zend_objects_API.h"
 
 static void (*previous_interrupt_function)(zend_execute_data *execute_data);
+static void (*previous_on_timeout)(int seconds);
 
 static void disable_output_handlers(void)
 {
@@ -51,10 +53,22 @@ static void on_interrupt(zend_execute_data *execute_data)
     }
 }
 
+/* In the signal handler of max_execution_time. Only a PHP without threads then sets the timer again, for hard_timeout: what
+ * runs after the script, shutdown functions and destructors, ends too. */
+static void on_timeout(int seconds)
+{
+    previous_on_timeout(seconds);
+    if (EG(hard_timeout) > 0) {
+        zend_max_execution_timer_settime(EG(hard_timeout));
+    }
+}
+
 void ftm_interrupt_startup(void)
 {
     previous_interrupt_function = zend_interrupt_function;
     zend_interrupt_function = on_interrupt;
+    previous_on_timeout = zend_on_timeout;
+    zend_on_timeout = on_timeout;
 }
 
 void ftm_thread_handle_init(ftm_thread_handle *handle)

@@ -246,6 +246,7 @@ ftm_run_result ftm_run_request(void *request, const ftm_request_info *info)
         result = FTM_RUN_POISONED;
     }
     zend_end_try();
+    ftm_enable_functions();
     SG(server_context) = NULL;
     return FTM_G(terminated) && result == FTM_RUN_OK ? FTM_RUN_TERMINATED : result;
 }

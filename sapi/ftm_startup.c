@@ -53,6 +53,7 @@ int ftm_php_startup(const ftm_php_options *options, const ftm_host *host)
     php_import_environment_variables = ftm_import_environment;
     php_load_environment_variables = ftm_load_environment;
     ftm_interrupt_startup();
+    ftm_disable_startup();
     zend_accel_schedule_restart_hook = on_opcache_restart;
     return 0;
 }

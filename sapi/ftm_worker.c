@@ -69,6 +69,10 @@ PHP_FUNCTION(frankenphp_handle_request)
     if (FTM_G(worker_state) == FTM_WORKER_LEAVING || ftm_is_copy) {
         RETURN_FALSE; /* it has been told */
     }
+    if (OG(running)) { /* the buffers of the boot request cannot be ended from inside of one of them */
+        zend_throw_exception(spl_ce_RuntimeException, "frankenphp_handle_request() called inside of an output handler", 0);
+        RETURN_THROWS();
+    }
     if (FTM_G(worker_state) == FTM_WORKER_BOOTING) {
         ftm_worker_step booted = ftm_worker_request_end(); /* of the boot request */
         if (booted == FTM_WORKER_BAILED) {
@@ -121,6 +125,7 @@ ftm_run_result ftm_run_worker(void *boot, const ftm_request_info *info, ftm_work
 {
     FTM_G(worker_boot) = boot;
     FTM_G(worker_state) = FTM_WORKER_BOOTING;
+    FTM_G(worker_has_warned) = false;
     ftm_run_result result = ftm_run_request(boot, info);
     end->booted = FTM_G(worker_state) != FTM_WORKER_BOOTING;
     end->in_request = FTM_G(worker_state) == FTM_WORKER_SERVING;

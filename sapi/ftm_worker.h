@@ -31,7 +31,8 @@ void ftm_worker_end_boot_output(void);
 /* ftm_worker.c: when a worker's script ends between two requests */
 void ftm_worker_return_to_boot(void);
 
-/* ftm_worker_session.c */
+/* ftm_worker_session.c; both run user code. The first may leave an exception. */
+void ftm_worker_auto_start_session(void);
 void ftm_worker_reset_session(void);
 
 /* ftm_worker_functions.c; registered in pools with worker.script only */

@@ -4,6 +4,9 @@
 
 #include "main/php_streams.h"
 #include "main/php_memory_streams.h"
+#include "ext/random/php_random.h"
+#include "ext/standard/basic_functions.h"
+#include "ext/standard/php_filestat.h"
 #include "ext/standard/url_scanner_ex.h"
 
 /* A php://input that outlives its request: its body is gone, and it must not read the next visitor's. */
@@ -70,6 +73,30 @@ static void clear_last_error(void)
     PG(last_error_lineno) = 0;
 }
 
+/* libxml_get_errors(): what was wrong with the documents of the visitor before. */
+static void clear_xml_errors(void)
+{
+    zend_function *clear = zend_hash_str_find_ptr(CG(function_table), ZEND_STRL("libxml_clear_errors"));
+    if (clear != NULL) {
+        zend_call_known_function(clear, NULL, NULL, NULL, 0, NULL, NULL);
+    }
+}
+
+/* What functions of ext/standard and ext/random remember from one call to the next (PHP_RSHUTDOWN_FUNCTION(basic) and
+ * PHP_RINIT_FUNCTION(random), less what the application has set up). */
+static void clear_remembered(void)
+{
+    if (BG(strtok_string)) {
+        zend_string_release(BG(strtok_string));
+        BG(strtok_string) = NULL;
+    }
+    zval_ptr_dtor(&BG(last_http_headers));
+    ZVAL_UNDEF(&BG(last_http_headers));
+    php_clear_stat_cache(false, NULL, 0);
+    RANDOM_G(mt19937_seeded) = false; /* whoever has seeded it shall not know what the next visitor gets */
+    clear_xml_errors();
+}
+
 /* Modules that keep something of the request: ext/filter copies of the input, ext/zlib the encodings its client accepts. */
 static void call_modules(bool startup)
 {
@@ -120,8 +147,8 @@ static void renew_superglobals(void)
             global->armed = 0;
         } else if (zend_string_equals_literal(global->name, "_ENV")) {
             continue;
-        } else if (!global->jit || zend_string_equals_literal(global->name, "_SERVER") ||
-                   zend_hash_exists(&EG(symbol_table), global->name)) {
+        } else if (!global->jit || zend_string_equals_literal(global->name, "_SERVER") || !global->armed ||
+                   zend_hash_exists(&EG(symbol_table), global->name)) { /* used once, it is not armed; it may have been unset() */
             global->armed = global->auto_global_callback(global->name);
         }
     }
@@ -156,6 +183,7 @@ static void activate(void)
     start_output();
     renew_superglobals();
     call_modules(true);
+    ftm_worker_auto_start_session();
 }
 
 ftm_worker_step ftm_worker_request_begin(void *request, const ftm_request_info *info)
@@ -207,6 +235,7 @@ static void end_output(void)
 static void end_modules(void)
 {
     call_modules(false);
+    clear_remembered();
     zm_deactivate_url_scanner_ex(0, 0); /* output_add_rewrite_var(), session.use_trans_sid */
 }
 

@@ -19,6 +19,14 @@ static void forget_sid_constant(void)
     }
 }
 
+/* What ext/session does at the end of its request start-up. */
+void ftm_worker_auto_start_session(void)
+{
+    if (has_session_module() && PS(auto_start) && PS(mod) != NULL && PS(serializer) != NULL) {
+        php_session_start();
+    }
+}
+
 void ftm_worker_reset_session(void)
 {
     volatile bool bailed = false;

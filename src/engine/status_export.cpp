@@ -79,6 +79,22 @@ bool StatusForScript::pool(Core& core, ftm_pool_status& out) noexcept
     out.slow_requests = static_cast<std::int64_t>(status.slow_requests);
     out.memory_peak = static_cast<std::int64_t>(status.memory_peak);
     out.processes = static_cast<unsigned>(status.processes.size());
+    out.worker_script = nullptr;
+    if (status.workers) {
+        const observe::WorkersStatus& workers = *status.workers;
+        out.worker_script = workers.script.c_str();
+        out.booting_workers = workers.booting;
+        out.ready_workers = workers.ready;
+        out.busy_workers = workers.busy;
+        out.failed_workers = workers.failed;
+        out.worker_queue = static_cast<std::int64_t>(workers.queue);
+        static_assert(observe::kRestartReasons <= FTM_WORKER_REASONS);
+        out.worker_reasons = 0;
+        for (std::size_t i = 1; i < observe::kRestartReasons; ++i) { // not `none`
+            out.worker_reason_names[out.worker_reasons] = observe::reason_name(static_cast<observe::RestartReason>(i));
+            out.worker_restarts[out.worker_reasons++] = static_cast<std::int64_t>(workers.restarts[i]);
+        }
+    }
     return true;
 }
 
@@ -104,6 +120,12 @@ bool StatusForScript::process(unsigned index, ftm_process_status& out) const noe
     std::memcpy(out.method, process.text.method, sizeof out.method);
     std::memcpy(out.script, process.text.script, sizeof out.script);
     std::memcpy(out.user, process.text.user, sizeof out.user);
+    out.worker_state = observe::worker_state_name(process.worker, process.state);
+    out.worker_last_restart = observe::reason_name(process.worker.reason);
+    out.worker_requests = static_cast<std::int64_t>(process.worker.requests);
+    out.worker_restarts = static_cast<std::int64_t>(process.worker.restarts);
+    out.worker_boot_us = process.worker.boot_us;
+    out.worker_memory = static_cast<std::int64_t>(process.worker.memory);
     return true;
 }
 

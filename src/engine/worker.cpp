@@ -19,8 +19,10 @@ using observe::WorkerState;
 // What the script sees while it boots: no visitor's request, and nothing that an application would carry into one.
 void fill_boot_request(request::Request& boot, const std::string& script)
 {
-    const std::string name = script.substr(script.rfind('/') == std::string::npos ? 0 : script.rfind('/'));
+    const std::size_t slash = script.rfind('/') == std::string::npos ? 0 : script.rfind('/');
+    const std::string name = script.substr(slash);
     boot.reset();
+    boot.params.set("DOCUMENT_ROOT", script.substr(0, slash)); // a .user.ini there acts on the script
     boot.params.set("FRANKENPHP_WORKER", "1");
     boot.params.set("REQUEST_URI", name);
     boot.params.set("SCRIPT_NAME", name);

@@ -40,8 +40,7 @@ FORBIDDEN = re.compile(
 
 PHP_HEADER = re.compile(r"(^|/)(php|zend|sapi|tsrm|ext/|main/|Zend/|TSRM/)", re.IGNORECASE)
 
-LONGER = {
-}
+LONGER = {}
 LINES = 400
 
 

@@ -35,6 +35,21 @@ class OperationsTest(WorkerTest):
 
 
 class Status(OperationsTest):
+    def test_fpm_get_status_has_the_fields_of_the_page(self):
+        server = self.worker(children=4, num=2)
+        self.php(server, 'exit;')
+        self.poll(lambda: self.status(server)['booting workers'] == 0)
+        page = self.status(server)
+        array = json.loads(self.php(server, 'echo json_encode(fpm_get_status());').text)
+        self.assertEqual({name for name in array if 'worker' in name}, {name.replace(' ', '-') for name in page if 'worker' in name})
+        self.assertEqual((array['worker-script'], array['total-workers'], array['worker-restarts'], array['worker-restarts-exit'], array['worker-queue']), (self.script, 2, 1, 1, 0))
+        self.assertEqual(array['ready-workers'] + array['busy-workers'], 2)
+        self.assertGreaterEqual(array['busy-workers'], 1)
+        for one, other in zip(array['procs'], page['processes']):
+            self.assertEqual([name for name in one if 'worker' in name], [name.replace(' ', '-') for name in other if 'worker' in name])
+        self.assertIn(sorted(process['worker-state'] for process in array['procs']), (['-', '-', 'busy', 'ready'], ['-', '-', 'busy', 'busy']))
+        self.assertEqual({process['worker-last-restart'] for process in array['procs']}, {'-', 'exit'})
+
     def test_all_formats(self):
         server = self.worker(children=4, num=2)
         for _ in range(5):

@@ -10,15 +10,13 @@ import unittest
 
 import application as site
 import same
+import tour
 import vendor
-from ftm.case import DaemonTest
-from users import Users
+from tour import DOCUMENT, LEGACY
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 RULES = same.load(os.path.join(HERE, 'volatile'))
-DOCUMENT = bytes(range(256)) * 9000        # larger than what a body may have in memory
 OCTANE = os.environ.get('FTM_APP_OCTANE')
-LEGACY = 'legacy, worker: false, framework: false, constant: 1\n'
 
 
 @functools.cache
@@ -51,35 +49,20 @@ def add_octane(app):
 
 
 def token(answer):
-    match = re.search(r'name="_token" value="([^"]+)"', answer.text)
-    if not match:
-        raise AssertionError(f'no CSRF token in {answer!r}')
-    return match.group(1)
+    return tour.token(answer, '_token')
 
 
 def log_in(browser, name):
     form = browser.get('/login')
-    answer = browser.post('/login', {'name': name, 'password': f'password of {name}', '_token': token(form)})
-    if answer.status != 302 or not answer.header('Location', '').endswith('/account'):
-        raise AssertionError(f'{name} is not logged in: {answer!r} {answer.header("Location")}')
-    return answer
+    return tour.logged_in(name, browser.post('/login', {'name': name, 'password': f'password of {name}', '_token': token(form)}))
 
 
-class Laravel(DaemonTest):
-    front = 'nginx'
+class Laravel(tour.SiteTest):
+    example = 'laravel'
     octane = False
 
-    def site(self, worker=True, **changes):
-        """A browser that sees the application."""
-        self.app = laravel(self.octane)
-        self.server = self.serve([site.example_pool('laravel', self.app, worker, **changes)], modules=site.MODULES, ini=site.INI)
-        self.front_in_use = self.enterContext(site.FRONTS[self.front](self.server.pools[0].address, self.app))
-        browser = self.front_in_use.browser()
-        self.addCleanup(browser.close)
-        return browser
-
-    def boot(self, browser):
-        return json.loads(browser.get('/boot').text)
+    def make(self):
+        return laravel(self.octane)
 
 
 class Pages(Laravel):
@@ -146,11 +129,7 @@ class Same(Laravel):
 
     def tour(self, browser):
         answers = []
-
-        def keep(name, answer, status=200):
-            self.assertEqual(answer.status, status, f'{name}: {answer!r}')
-            answers.append((name, answer))
-            return answer
+        keep = self.recorder(answers)
         for turn in ('first', 'second', 'third'):
             browser.cookies.clear()
             keep(f'{turn} page', browser.get('/'))
@@ -190,55 +169,25 @@ class Same(Laravel):
         return answers
 
     def test_worker_and_classic(self):
-        worker = self.tour(self.site(worker__num=1))
-        classic = self.tour(self.site(worker=False))
-        self.assertEqual(same.differences(classic, worker, RULES), [])
+        self.assert_worker_is_as_classic(self.tour, RULES)
 
 
 class Load(Laravel):
     def test_users_get_what_is_theirs(self):
-        self.site(env={'MAX_REQUESTS': '60'})
-        boots = set()
-
-        def ask(browser, name, mark, count):
-            if count % 10 == 0:
-                answer = browser.get('/legacy.php')
-                if answer.text != LEGACY:
-                    return repr(answer)
-            if count % 10 == 5:
-                answer = browser.get('/account')
-                if f'Account of {name}<' not in answer.text or f'for {name} ' not in answer.text:
-                    return repr(answer)
-            if count % 10 == 7:
-                boots.add(self.boot(browser)['boot'])
-            answer = browser.get(f'/account/count?n={mark}')
-            expected = {'user': name, 'count': count, 'asked': mark}
-            if answer.status != 200 or json.loads(answer.text) != expected:
-                return f'{answer!r} instead of {expected}'
-            return None
-        requests = int(os.environ['FTM_APP_REQUESTS'])
-        # With few threads Apache closes kept connections as it likes, which these users would not forgive.
-        users = Users(self.front_in_use, 50, log_in, ask, keep=self.front == 'nginx')
-        seconds = users.run(requests)
-        self.assertEqual(users.problems, [])
-        self.assertEqual(users.answers, requests // 50 * 50)
-        self.assertGreaterEqual(len(boots), min(12, requests // 100), 'workers must have booted anew meanwhile')
-        self.assertNotIn('WARNING', self.server.log_text())
-        print(f'{users.answers} requests of 50 users in {seconds:.1f} s through {self.front}, {len(boots)} boots seen')
+        self.assert_users_get_what_is_theirs(log_in, 'for {} ', env={'MAX_REQUESTS': '60'})
 
     test_users_get_what_is_theirs.time_limit = 600
 
 
-apache = unittest.skipUnless(site.has_apache(), 'Apache is not installed, and no copy of this machine can be made to install it')
 octane = unittest.skipUnless(OCTANE, 'no copy of laravel/octane was given with --octane')
 
 
-@apache
+@tour.needs_apache
 class SameThroughApache(Same):
     front = 'apache'
 
 
-@apache
+@tour.needs_apache
 class LoadThroughApache(Load):
     front = 'apache'
 
@@ -256,3 +205,15 @@ class SameOfOctane(Same):
 @octane
 class LoadOfOctane(Load):
     octane = True
+
+
+@octane
+@tour.needs_apache
+class SameOfOctaneThroughApache(SameOfOctane):
+    front = 'apache'
+
+
+@octane
+@tour.needs_apache
+class LoadOfOctaneThroughApache(LoadOfOctane):
+    front = 'apache'

@@ -5,23 +5,20 @@ import hashlib
 import http.client
 import json
 import os
-import re
 import signal
 import tempfile
 import threading
 import types
-import unittest
 
 import application as site
 import same
+import tour
 import vendor
 from ftm import proc
-from ftm.case import DaemonTest
-from users import Users
+from tour import DOCUMENT, LEGACY
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 RULES = same.load(os.path.join(HERE, 'volatile'))
-DOCUMENT = bytes(range(256)) * 9000        # larger than what a body may have in memory
 
 
 @functools.cache
@@ -45,45 +42,31 @@ def symfony(release='one'):
 
 
 def token(answer):
-    match = re.search(r'name="(?:_csrf_token|form\[_token\])"[^>]* value="([^"]+)"', answer.text)
-    if not match:
-        raise AssertionError(f'no CSRF token in {answer!r}')
-    return match.group(1)
+    return tour.token(answer, r'(?:_csrf_token|form\[_token\])')
 
 
 def log_in(browser, name):
     form = browser.get('/login')
-    answer = browser.post('/login', {'_username': name, '_password': f'password of {name}', '_csrf_token': token(form)})
-    if answer.status != 302 or not answer.header('Location', '').endswith('/account'):
-        raise AssertionError(f'{name} is not logged in: {answer!r} {answer.header("Location")}')
-    return answer
+    return tour.logged_in(name, browser.post('/login', {'_username': name, '_password': f'password of {name}', '_csrf_token': token(form)}))
 
 
-class Symfony(DaemonTest):
-    front = 'nginx'
+class Symfony(tour.SiteTest):
+    example = 'symfony'
 
-    def site(self, worker=True, **changes):
-        """A browser that sees the application."""
-        self.app = symfony()
-        self.server = self.serve([site.example_pool('symfony', self.app, worker, **changes)], modules=site.MODULES, ini=site.INI)
-        front = site.FRONTS[self.front](self.server.pools[0].address, self.app)
-        self.enterContext(front)
-        self.front_in_use = front
-        browser = front.browser()
-        self.addCleanup(browser.close)
-        return browser
+    def make(self):
+        return symfony()
 
 
 class Pages(Symfony):
     def test_application_stays_booted(self):
         browser = self.site(worker__num=1)
-        answers = [json.loads(browser.get('/boot').text) for _ in range(5)]
+        answers = [self.boot(browser) for _ in range(5)]
         self.assertEqual(len({a['boot'] for a in answers}), 1)
         self.assertEqual([a['requests'] for a in answers], [1, 2, 3, 4, 5])
 
     def test_loop_max_restarts(self):
         browser = self.site(worker__num=1, env={'FRANKENPHP_LOOP_MAX': '3'})
-        answers = [json.loads(browser.get('/boot').text) for _ in range(9)]
+        answers = [self.boot(browser) for _ in range(9)]
         self.assertEqual([a['requests'] for a in answers], [1, 2, 3] * 3)
         self.assertEqual([len({a['boot'] for a in answers[i:i + 3]}) for i in (0, 3, 6)], [1, 1, 1])
         self.assertEqual(len({a['boot'] for a in answers}), 3)
@@ -115,19 +98,19 @@ class Pages(Symfony):
 
     def test_legacy_script_runs_classic(self):
         browser = self.site(worker__num=1)
-        boot = json.loads(browser.get('/boot').text)
+        boot = self.boot(browser)
         for _ in range(3):
-            self.assertEqual(browser.get('/legacy.php').text, 'legacy, worker: false, framework: false, constant: 1\n')
-        self.assertEqual(json.loads(browser.get('/boot').text), {'boot': boot['boot'], 'requests': 2})
+            self.assertEqual(browser.get('/legacy.php').text, LEGACY)
+        self.assertEqual(self.boot(browser), {'boot': boot['boot'], 'requests': 2})
 
     def test_exception_leaves_the_worker_alive(self):
         browser = self.site(worker__num=1)
-        boot = json.loads(browser.get('/boot').text)['boot']
+        boot = self.boot(browser)['boot']
         for _ in range(3):
             answer = browser.get('/fails')
             self.assertEqual(answer.status, 500)
             self.assertIn('Internal Server Error', answer.text)
-        self.assertEqual(json.loads(browser.get('/boot').text)['boot'], boot)
+        self.assertEqual(self.boot(browser)['boot'], boot)
         self.server.wait_for('the page that fails')
 
     def test_exception_page_of_the_debugger(self):
@@ -170,10 +153,10 @@ class Pages(Symfony):
 
     def test_oversized_form_is_refused_and_the_worker_lives(self):
         browser = self.site(worker__num=1)
-        boot = json.loads(browser.get('/boot').text)['boot']
+        boot = self.boot(browser)['boot']
         answer = browser.post('/contact', {'form[message]': 'x' * (9 << 20)})
         self.assertLess(answer.status, 500)
-        self.assertEqual(json.loads(browser.get('/boot').text)['boot'], boot)
+        self.assertEqual(self.boot(browser)['boot'], boot)
 
 
 class Releases(Symfony):
@@ -249,11 +232,7 @@ class Same(Symfony):
 
     def tour(self, browser):
         answers = []
-
-        def keep(name, answer, status=200):
-            self.assertEqual(answer.status, status, f'{name}: {answer!r}')
-            answers.append((name, answer))
-            return answer
+        keep = self.recorder(answers)
         for turn in ('first', 'second', 'third'):
             browser.cookies.clear()
             keep(f'{turn} page', browser.get('/'))
@@ -286,50 +265,21 @@ class Same(Symfony):
         return answers
 
     def test_worker_and_classic(self):
-        worker = self.tour(self.site(worker__num=1))
-        classic = self.tour(self.site(worker=False))
-        self.assertEqual(same.differences(classic, worker, RULES), [])
+        self.assert_worker_is_as_classic(self.tour, RULES)
 
 
-@unittest.skipUnless(site.has_apache(), 'Apache is not installed, and no copy of this machine can be made to install it')
+@tour.needs_apache
 class SameThroughApache(Same):
     front = 'apache'
 
 
 class Load(Symfony):
     def test_users_get_what_is_theirs(self):
-        self.site(env={'FRANKENPHP_LOOP_MAX': '60'})
-        boots = set()
-
-        def ask(browser, name, mark, count):
-            if count % 10 == 0:
-                answer = browser.get('/legacy.php')
-                if answer.text != 'legacy, worker: false, framework: false, constant: 1\n':
-                    return repr(answer)
-            if count % 10 == 5:
-                answer = browser.get('/account')
-                if f'Account of {name}<' not in answer.text or f'/account for {name}<' not in answer.text:
-                    return repr(answer)
-            if count % 10 == 7:
-                boots.add(json.loads(browser.get('/boot').text)['boot'])
-            answer = browser.get(f'/account/count?n={mark}')
-            expected = {'user': name, 'count': count, 'asked': mark}
-            if answer.status != 200 or json.loads(answer.text) != expected:
-                return f'{answer!r} instead of {expected}'
-            return None
-        requests = int(os.environ['FTM_APP_REQUESTS'])
-        # With few threads Apache closes kept connections as it likes, which these users would not forgive.
-        users = Users(self.front_in_use, 50, log_in, ask, keep=self.front == 'nginx')
-        seconds = users.run(requests)
-        self.assertEqual(users.problems, [])
-        self.assertEqual(users.answers, requests // 50 * 50)
-        self.assertGreaterEqual(len(boots), min(12, requests // 100), 'workers must have booted anew meanwhile')
-        self.assertNotIn('WARNING', self.server.log_text())
-        print(f'{users.answers} requests of 50 users in {seconds:.1f} s through {self.front}, {len(boots)} boots seen')
+        self.assert_users_get_what_is_theirs(log_in, '/account for {}<', env={'FRANKENPHP_LOOP_MAX': '60'})
 
     test_users_get_what_is_theirs.time_limit = 600
 
 
-@unittest.skipUnless(site.has_apache(), 'Apache is not installed, and no copy of this machine can be made to install it')
+@tour.needs_apache
 class LoadThroughApache(Load):
     front = 'apache'

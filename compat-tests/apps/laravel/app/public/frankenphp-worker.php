@@ -86,6 +86,7 @@ $answer = static function () use ($app, $switch_to, $hand_over): void {
 };
 
 $most = (int) ($_SERVER['MAX_REQUESTS'] ?? 500);
-for ($requests = 0; ($most <= 0 || $requests < $most) && frankenphp_handle_request($answer); $requests++) {
-    gc_collect_cycles();
+$requests = 0;
+while (($most <= 0 || $requests < $most) && frankenphp_handle_request($answer)) {
+    $requests++;
 }
