@@ -130,6 +130,9 @@ struct Pool {
     std::optional<std::string> http_root;
     std::optional<std::string> http_index;
     std::optional<std::string> http_trusted_proxies;
+    std::chrono::seconds http_request_timeout{60};
+    std::chrono::seconds http_keepalive_timeout{75};
+    std::int64_t http_max_body = std::int64_t{1} << 30;  // bytes; 0 is no limit
 
     // Set by post_process() from listen. port 0: parse_listen_address() has the error, due when sockets are made.
     ListenAddress listen_address;
@@ -143,6 +146,8 @@ struct Config {
     std::vector<Pool> pools;
     // Pools that pm.status_listen asks for: named NAME_status, ondemand, two contexts. Made by post_process().
     std::vector<Pool> status_pools;
+    // Pools with http.listen, as far as making that socket needs them: http.listen is their listen. Made by post_process().
+    std::vector<Pool> http_pools;
 };
 
 // What an env[] value stands for: "$NAME" is the environment variable NAME (empty if unset), anything else is itself.

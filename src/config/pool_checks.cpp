@@ -80,7 +80,7 @@ bool PoolChecks::check(Pool& pool, bool status_pool)
         pool.security_limit_extensions = ".php .phar";
     }
     complete_php_values(pool);
-    return true;
+    return status_pool || check_http(pool);
 }
 
 bool PoolChecks::check_identity(Pool& pool)

@@ -17,7 +17,7 @@ public:
     {
     }
 
-    // False when php-fpm would refuse to start. May append to config.status_pools: pools that are themselves status
+    // False when php-fpm would refuse to start. May append to config.status_pools and config.http_pools: pools that are themselves status
     // pools are checked with `status_pool`, and then nothing is appended.
     [[nodiscard]] bool check(Pool& pool, bool status_pool);
 
@@ -29,6 +29,7 @@ private:
     [[nodiscard]] bool check_status(Pool& pool, bool status_pool);
     [[nodiscard]] bool check_ping(Pool& pool);
     [[nodiscard]] bool check_slowlog(Pool& pool);
+    [[nodiscard]] bool check_http(Pool& pool);
     [[nodiscard]] bool check_directories(Pool& pool);
     [[nodiscard]] bool check_uri(const Pool& pool, const char* what, const std::string& path, bool any_length);
     [[nodiscard]] bool complete_chroot(Pool& pool);

@@ -141,6 +141,9 @@ private:
         for (const Pool& pool : config_.status_pools) {
             pools.push_back(&pool);
         }
+        for (const Pool& pool : config_.http_pools) {
+            pools.push_back(&pool);
+        }
         for (const Pool* first : pools) {
             for (const Pool* second : pools) {
                 if (first != second && first->listen == second->listen) {
@@ -244,7 +247,7 @@ bool test_checks(const Config& config, const Environment& environment, Messages&
                named(pool, "uid for user", pool.listen_owner, environment.missing_user, true) &&
                named(pool, "gid for group", pool.listen_group, environment.missing_group, true);
     };
-    for (const std::vector<Pool>* pools : {&config.pools, &config.status_pools}) {
+    for (const std::vector<Pool>* pools : {&config.pools, &config.status_pools, &config.http_pools}) {
         for (const Pool& pool : *pools) {
             if (!sound(pool)) {
                 return false;

@@ -49,7 +49,9 @@ Context::Context(Core& core, unsigned number)
       number_(number),
       is_worker_(number < core.settings.workers || number >= core.settings.contexts),
       reader_(core, number + 1),
-      responder_(core, reader_, watch_, number + 1),
+      fcgi_(core, reader_, watch_, number + 1),
+      http_(core.settings.http != nullptr ? std::make_unique<HttpResponder>(core, reader_, watch_, number + 1) : nullptr),
+      responder_(&fcgi_),
       history_{.next = core.settings.start_reason}
 {
 }

@@ -6,12 +6,14 @@
 
 #include <atomic>
 #include <cstdint>
+#include <memory>
 #include <mutex>
 #include <string>
 
 #include "engine/core.hpp"
 #include "engine/crash_handler.hpp"
 #include "engine/fcgi_responder.hpp"
+#include "engine/http_responder.hpp"
 #include "engine/reader.hpp"
 #include "engine/request_watch.hpp"
 #include "ftm_engine.h"
@@ -35,7 +37,8 @@ public:
     [[nodiscard]] std::uint64_t running() const noexcept { return running_.load(); }
     [[nodiscard]] std::int64_t running_since_us() const noexcept { return since_us_.load(); }
     [[nodiscard]] CrashReport& crash_report() noexcept { return crash_; }
-    [[nodiscard]] FcgiResponder& responder() noexcept { return responder_; }
+    // Of the request that runs, or ran last.
+    [[nodiscard]] RequestResponder& responder() noexcept { return *responder_.load(std::memory_order_relaxed); }
     [[nodiscard]] bool attached() const noexcept { return attached_.load(); }
     [[nodiscard]] unsigned number() const noexcept { return number_; }
     [[nodiscard]] bool is_worker() const noexcept { return is_worker_; }
@@ -73,6 +76,7 @@ private:
     void sleep_cold();
     bool sleep_briefly();
     [[nodiscard]] bool is_for_me(const Job& job) const { return job.for_worker == is_worker_; }
+    void choose_responder(const Job& job) noexcept;
     void describe(const Job& job, const php::ResolvedScript& script);
     void measure_cpu();
     void yield_if_due();
@@ -82,7 +86,9 @@ private:
     const bool is_worker_;
     Reader reader_;
     RequestWatch watch_;
-    FcgiResponder responder_;
+    FcgiResponder fcgi_;
+    std::unique_ptr<HttpResponder> http_;  // nullptr: no http.listen
+    std::atomic<RequestResponder*> responder_;
     CrashReport crash_;
     WorkerHistory history_;          // its thread's; before that is started, the standby thread's
     observe::Slot* slot_ = nullptr;  // none while too many engines of the pool are alive

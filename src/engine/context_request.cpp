@@ -81,6 +81,12 @@ void Context::yield_if_due()
     }
 }
 
+void Context::choose_responder(const Job& job) noexcept
+{
+    const bool http = job.open->http_asked.load(std::memory_order_relaxed) != 0;
+    responder_.store(http ? static_cast<RequestResponder*>(http_.get()) : &fcgi_, std::memory_order_relaxed);
+}
+
 bool Context::is_pointless(const Job& job)
 {
     return job.open->aborted.load() || job.session->output.gone(); // the client did not wait for it (RULES 11)
@@ -88,10 +94,11 @@ bool Context::is_pointless(const Job& job)
 
 Job* Context::drop(Job* job)
 {
-    responder_.begin(*job, nullptr, nullptr);
-    responder_.finish(false);
+    choose_responder(*job);
+    responder().begin(*job, nullptr, nullptr);
+    responder().finish(false);
     reader_.recycle(job);
-    return responder_.release_session();
+    return responder().release_session();
 }
 
 const php::ResolvedScript& Context::begin(Job& job)
@@ -103,13 +110,14 @@ const php::ResolvedScript& Context::begin(Job& job)
     running_.store((std::uint64_t{job.session->read_right.generation()} << 32) | (job.session->index + 1));
     script_ = php::resolve_on_context(job.request);
     describe(job, script_);
-    responder_.begin(job, slot_, &script_);
+    choose_responder(job);
+    responder().begin(job, slot_, &script_);
     return script_;
 }
 
 Job* Context::end(Job* job)
 {
-    responder_.finish(false);
+    responder().finish(false);
     if (core_.settings.pool->catch_workers_output) { // ends what the script has left of a line (fpm_stdio_flush_child)
         [[maybe_unused]] const ssize_t n = ::write(STDERR_FILENO, observe::kEndOfRequest.data(), observe::kEndOfRequest.size());
     }
@@ -124,7 +132,7 @@ Job* Context::end(Job* job)
         slot_->state.store(static_cast<std::uint32_t>(observe::SlotState::idle), std::memory_order_relaxed);
     }
     reader_.recycle(job);
-    Job* next = responder_.release_session();
+    Job* next = responder().release_session();
     watch_.end();
     yield_if_due();
     // Others have waited longer, or it is another kind of context's.
@@ -142,8 +150,8 @@ Job* Context::execute(Job* job)
         return drop(job);
     }
     const php::ResolvedScript& script = begin(*job);
-    const php::RunResult result = php::run_classic(job->request, script, core_.settings.scripts, responder_);
-    responder_.finish(false);
+    const php::RunResult result = php::run_classic(job->request, script, core_.settings.scripts, responder());
+    responder().finish(false);
     php::reset_context_environment();
     php::reset_context_locale();
     renew_ = result != php::RunResult::ok;

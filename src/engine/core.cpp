@@ -136,6 +136,12 @@ void Core::log_disk_error(int error) noexcept
     }
 }
 
+bool Core::leaves_nobody_behind()
+{
+    const std::lock_guard lock(hand_over_mutex);
+    return !successor.valid();
+}
+
 void Core::watch_writes(Session& session)
 {
     session.watched.store(true);

@@ -13,6 +13,7 @@
 
 #include "base/channel.hpp"
 #include "config/config.hpp"
+#include "engine/http_files.hpp"
 #include "engine/ready_set.hpp"
 #include "engine/session_table.hpp"
 #include "engine/worker_succession.hpp"
@@ -51,6 +52,7 @@ struct Listener {
     UniqueFd fd;
     bool tcp = false;
     bool status_only = false;  // pm.status_listen: ping and status, nothing else
+    bool http = false;         // http.listen: HTTP/1.1 instead of FastCGI
 };
 
 // What PHP's ini says about the headers of built-in pages.
@@ -58,6 +60,15 @@ struct PageHeaders {
     std::string x_powered_by;  // the line, empty with expose_php off
     std::string charset = "UTF-8";
     std::string type = "text/html";
+};
+
+// Of a pool with http.listen.
+struct HttpSettings {
+    DocumentRoot root;
+    http::TrustedProxies proxies{};
+    http::Limits limits{};
+    std::int64_t request_timeout_us = 0;    // 0: none
+    std::int64_t keepalive_timeout_us = 0;  // 0: none
 };
 
 struct Settings {
@@ -77,6 +88,7 @@ struct Settings {
     sched::RequestLimits limits{};
     PageHeaders page_headers{};
     std::shared_ptr<const observe::AccessLog> access_log;  // nullptr: none
+    std::unique_ptr<HttpSettings> http{};  // nullptr: no http.listen
     bool shows_cpu = false;      // there is a status page, which shows each context's CPU time
 };
 
@@ -128,8 +140,9 @@ public:
 
     [[nodiscard]] bool serves_status_only(const Session& session) const
     {
-        // a connection from an engine that had more listeners came through pm.status_listen
-        return session.listener >= listeners.size() || listeners[session.listener].status_only;
+        // a FastCGI connection from an engine that had more listeners came through pm.status_listen
+        return session.listener >= listeners.size() || listeners[session.listener].status_only ||
+               listeners[session.listener].http != session.is_http;
     }
     // Puts a job into the queue and wakes whoever shall run it. False: the queue is full. Any thread.
     bool queue(Job* job);
@@ -145,6 +158,8 @@ public:
     void report_slow(std::string_view backtrace) noexcept;
     // Unsent output cannot be stored, so scripts wait for their clients: said once. Any thread.
     void log_disk_error(int error) noexcept;
+    // Whether nobody takes this engine's connections over: those that can, end. While draining. Any thread.
+    [[nodiscard]] bool leaves_nobody_behind();
     // The standby thread shall wait for EPOLLOUT on this session. Any thread.
     void watch_writes(Session& session);
 

@@ -86,6 +86,24 @@ void move_up(std::vector<Listener>& listeners)
     }
 }
 
+std::unique_ptr<HttpSettings> http_settings(const config::Pool& pool)
+{
+    auto http = std::make_unique<HttpSettings>();
+    http->root.path = pool.http_root.value_or("");
+    while (http->root.path.ends_with('/')) {
+        http->root.path.pop_back();
+    }
+    http->root.index = index_names(pool.http_index.value_or(""));
+    std::vector<std::string> wrong; // refused when the configuration was checked
+    http->proxies = http::TrustedProxies(pool.http_trusted_proxies.value_or(""), wrong);
+    if (pool.http_max_body > 0) {
+        http->limits.max_body = static_cast<std::uint64_t>(pool.http_max_body);
+    }
+    http->request_timeout_us = std::chrono::microseconds(pool.http_request_timeout).count();
+    http->keepalive_timeout_us = std::chrono::microseconds(pool.http_keepalive_timeout).count();
+    return http;
+}
+
 Settings settings_of(const config::Pool& pool, const EngineStart& start)
 {
     Settings settings;
@@ -114,6 +132,10 @@ Settings settings_of(const config::Pool& pool, const EngineStart& start)
                        .slow_us = microseconds(pool.request_slowlog_timeout),
                        .track_finished = pool.request_terminate_timeout_track_finished};
     settings.page_headers = start.page_headers;
+    if (!pool.http_listen.value_or("").empty()) {
+        settings.http = http_settings(pool);
+        settings.http->root.extensions = settings.scripts.limit_extensions;
+    }
     settings.shows_cpu = pool.pm_status_path.has_value();
     if (start.access_log >= 0) {
         settings.access_log = std::make_shared<observe::AccessLog>(

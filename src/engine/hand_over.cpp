@@ -24,9 +24,9 @@ struct Fixed {
     std::uint32_t machine_size;
     std::uint32_t pending_size;
     std::uint32_t requests;
-    std::uint32_t reserved;
+    std::uint32_t is_http;  // the machine's state is an HTTP connection's
 };
-constexpr std::uint32_t kVersion = 3;  // another one: another word in master/reload_state.cpp too
+constexpr std::uint32_t kVersion = 4;  // another one: another word in master/reload_state.cpp too
 
 // Each with its parameters and what of its body is in memory behind it.
 struct FixedRequest {
@@ -40,7 +40,7 @@ struct FixedRequest {
     std::uint64_t body_received;
     std::int64_t accepted_ns;
     std::int32_t body_error;     // errno of a body that could not be stored
-    std::int32_t reserved;
+    std::uint32_t http;          // http::Asked
 };
 
 std::string encode_params(const request::ParamTable& params)
@@ -80,11 +80,13 @@ std::string read_all(int fd)
     return n == st.st_size ? bytes : std::string();
 }
 
-void append_request(std::string& payload, std::vector<int>& fds, const request::Request& r, RequestState state)
+void append_request(std::string& payload, std::vector<int>& fds, const request::Request& r, RequestState state,
+                    http::Asked asked)
 {
     const std::string params = encode_params(r.params);
     FixedRequest fixed{};
     fixed.state = state;
+    fixed.http = asked;
     fixed.id = r.id;
     fixed.role = r.role;
     fixed.keep_conn = r.keep_conn ? 1 : 0;
@@ -135,8 +137,20 @@ private:
     std::string_view bytes_;
 };
 
+bool restore_machine(Session& session, std::string_view saved, bool is_http, std::uint32_t requests)
+{
+    if (!is_http) {
+        return fcgi::ConnectionMachine::restore(saved, session.machine) && session.machine.open_requests() == requests;
+    }
+    session.is_http = true;
+    if (session.http == nullptr) {
+        session.http = std::make_unique<HttpConnection>();
+    }
+    return restore_http(saved, *session.http) && (session.http->machine.open() ? 1u : 0u) == requests;
+}
+
 // The next request of a payload into a job; `spools`: the descriptors of those that are left.
-bool read_request(Rest& rest, std::span<UniqueFd>& spools, Job& job, bool& whole)
+bool read_request(Rest& rest, std::span<UniqueFd>& spools, Job& job, bool& whole, http::Asked& asked)
 {
     FixedRequest fixed{};
     std::string_view params;
@@ -146,6 +160,7 @@ bool read_request(Rest& rest, std::span<UniqueFd>& spools, Job& job, bool& whole
         return false;
     }
     whole = fixed.state == kWhole;
+    asked = static_cast<http::Asked>(fixed.http);
     request::Request& r = job.request;
     r.id = fixed.id;
     r.role = fixed.role;
@@ -173,17 +188,17 @@ bool read_request(Rest& rest, std::span<UniqueFd>& spools, Job& job, bool& whole
 
 bool send_session(const Channel& successor, Session& session, std::span<Job* const> whole)
 {
-    const std::string machine = session.machine.save();
+    const std::string machine = session.is_http ? save_http(*session.http) : session.machine.save();
     std::string requests;
     std::vector<int> fds{session.fd.get()};
     Fixed fixed{};
     for (const Job* job : whole) {
-        append_request(requests, fds, job->request, kWhole);
+        append_request(requests, fds, job->request, kWhole, job->open != nullptr ? job->open->http_asked.load() : http::Asked{0});
         ++fixed.requests;
     }
     session.requests.for_each([&](const OpenRequest& request) {
         if (request.building != nullptr) {
-            append_request(requests, fds, request.building->request, kReceiving);
+            append_request(requests, fds, request.building->request, kReceiving, request.http_asked.load());
             ++fixed.requests;
         }
     });
@@ -192,6 +207,7 @@ bool send_session(const Channel& successor, Session& session, std::span<Job* con
     }
     fixed.version = kVersion;
     fixed.listener = session.listener;
+    fixed.is_http = session.is_http ? 1 : 0;
     fixed.machine_size = static_cast<std::uint32_t>(machine.size());
     fixed.pending_size = static_cast<std::uint32_t>(session.pending.size());
     const std::string payload =
@@ -222,19 +238,21 @@ bool receive_session(Message& message, Session& session, std::vector<std::unique
     std::string_view machine;
     std::string_view pending;
     if (!rest.read(fixed) || fixed.version != kVersion || !rest.part(fixed.machine_size, machine) ||
-        !rest.part(fixed.pending_size, pending) || !fcgi::ConnectionMachine::restore(machine, session.machine) ||
-        session.machine.open_requests() != fixed.requests) {
+        !rest.part(fixed.pending_size, pending) || !restore_machine(session, machine, fixed.is_http != 0, fixed.requests)) {
         return false;
     }
     std::vector<std::unique_ptr<Job>> jobs;
     for (std::uint32_t i = 0; i < fixed.requests; ++i) {
         auto job = std::make_unique<Job>();
         bool is_whole = false;
-        if (!read_request(rest, spools, *job, is_whole) || !session.machine.is_open(job->request.id) ||
+        http::Asked asked = 0;
+        if (!read_request(rest, spools, *job, is_whole, asked) || (asked != 0) != session.is_http ||
+            !(session.is_http || session.machine.is_open(job->request.id)) ||
             session.requests.find(job->request.id) != nullptr) {
             return false;
         }
         OpenRequest& open = session.requests.add(job->request.id);
+        open.http_asked.store(asked);
         if (is_whole) {
             job->open = &open;
             jobs.push_back(std::move(job));

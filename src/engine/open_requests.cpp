@@ -18,6 +18,7 @@ OpenRequest& OpenRequests::add(std::uint16_t id)
     place->ended.store(false, std::memory_order_relaxed);
     place->aborted.store(false, std::memory_order_relaxed);
     place->cut.store(false, std::memory_order_relaxed);
+    place->http_asked.store(0, std::memory_order_relaxed);
     ++open_;
     return *place;
 }

@@ -9,6 +9,8 @@
 #include <memory>
 #include <vector>
 
+#include "http/response.hpp"
+
 namespace ftm::engine {
 
 struct Job;
@@ -18,6 +20,7 @@ struct OpenRequest {
     std::atomic<bool> ended{false};    // its END_REQUEST is sent; the reader may let the machine go on
     std::atomic<bool> aborted{false};  // the peer gave it up
     std::atomic<bool> cut{false};      // ended for the client while its context is stuck; nothing more may be sent
+    std::atomic<http::Asked> http_asked{0};  // how an HTTP client asked; 0: it is FastCGI's
 
     // holder of the read right
     bool open = false;

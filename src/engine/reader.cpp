@@ -61,7 +61,7 @@ bool Reader::let_machine_go_on(Session& session)
     bool any = false;
     session.requests.for_each([&](OpenRequest& request) {
         if (request.ended.load()) {
-            session.machine.request_ended(request.id);
+            let_next_begin(session, request.id);
             session.requests.remove(request);
             any = true;
         }
@@ -190,6 +190,9 @@ Reader::After Reader::consume(Session& session, std::string_view input, Job*& wh
         session.pending.append(input);
         return After::go_on;
     }
+    if (session.is_http) {
+        return consume_http(session, input, whole);
+    }
     fcgi::ConnectionMachine& machine = session.machine;
     machine.hold_new(core_.draining.load(std::memory_order_relaxed));
     for (;;) {
@@ -240,10 +243,22 @@ Reader::After Reader::consume(Session& session, std::string_view input, Job*& wh
     }
 }
 
-void Reader::send_end(Session& session, std::uint16_t id)
+void Reader::let_next_begin(Session& session, std::uint16_t id)
 {
-    const auto end = fcgi::end_request_record(id, 0, fcgi::ProtocolStatus::request_complete);
-    send(session, id, {end.data(), end.size()});
+    if (session.is_http) {
+        session.http->machine.request_ended();
+    } else {
+        session.machine.request_ended(id);
+    }
+}
+
+void Reader::send_end(Session& session, const OpenRequest& request)
+{
+    if (request.http_asked.load(std::memory_order_relaxed) != 0) {
+        return;
+    }
+    const auto end = fcgi::end_request_record(request.id, 0, fcgi::ProtocolStatus::request_complete);
+    send(session, request.id, {end.data(), end.size()});
 }
 
 void Reader::send(Session& session, std::uint16_t id, std::string_view bytes)

@@ -31,11 +31,11 @@ public:
     void refuse(Job* job, int status, std::string_view reason);
     // The same where nobody waits for the answer any more.
     void drop(Job* job);
-    // A short error page and END_REQUEST for a request that runs elsewhere or nowhere.
-    void send_error(Session& session, std::uint16_t id, int status, std::string_view reason);
+    // A short error page and the end of a request that runs elsewhere or nowhere. Over HTTP the connection is to end too.
+    void send_error(Session& session, const OpenRequest& request, int status, std::string_view reason);
 
-    // END_REQUEST for a request that will send nothing more.
-    void send_end(Session& session, std::uint16_t id);
+    // END_REQUEST for a request that will send nothing more. Nothing over HTTP, where only the connection's end says so.
+    void send_end(Session& session, const OpenRequest& request);
 
     // By the owner of the read right, which this gives back, or keeps with a job whose connection is not in the set.
     Job* read(Session& session, std::uint32_t flags);
@@ -57,6 +57,8 @@ public:
     // By the owner of the read right: gives the connection to the successor, with the requests of it that have not been
     // started yet (the caller keeps and recycles the jobs). False: it cannot leave now, nothing has changed.
     bool hand_over(Session& session, std::span<Job* const> whole = {});
+    // By the owner of the read right of an HTTP connection whose client has taken too long.
+    Job* http_timed_out(Session& session);
     // By the owner of the read right.
     void close(Session& session);
     // By anybody else who knows the connection's generation.
@@ -72,10 +74,20 @@ private:
     After consume(Session& session, std::string_view input, Job*& whole);
     After consume_pending(Session& session, Job*& whole);
     After whole_request(Session& session, OpenRequest& request, Job*& whole);
+    After consume_http(Session& session, std::string_view input, Job*& whole);
+    bool take_proxy_header(Session& session, std::string_view& input, std::string& held);
+    int begin_http(Session& session);
+    After http_whole(Session& session, OpenRequest& request, Job*& whole);
+    After answer_file(Session& session, OpenRequest& request);
+    After refuse_http(Session& session, int status);
+    void wait_for_http_client(Session& session);
+    [[nodiscard]] bool keeps_http(bool wanted);
     void begin_request(Session& session, const fcgi::Step& step);
     bool params_are_whole(Session& session, OpenRequest& request);
     void aborted(Session& session, OpenRequest& request);
     bool forget(Session& session, OpenRequest& request);
+    void send_page(Session& session, const OpenRequest& request, std::string_view out, std::string_view err);
+    void let_next_begin(Session& session, std::uint16_t id);
     After replied(Session& session, bool keep);
     void route(Job& job);
     bool let_machine_go_on(Session& session);
@@ -100,6 +112,7 @@ private:
     bool announced_ = false;
     std::unique_ptr<std::array<char, 65536>> buffer_;
     std::vector<std::unique_ptr<Job>> spare_;
+    http::Date date_;
 };
 
 }  // namespace ftm::engine

@@ -73,7 +73,7 @@ Job* Reader::on_event(const Event& event)
 bool Reader::allowed(int fd, std::uint32_t listener) const
 {
     const net::AllowedClients& clients = core_.settings.allowed_clients;
-    if (!core_.listeners[listener].tcp || clients.everybody() || clients.allows(fd)) {
+    if (!core_.listeners[listener].tcp || core_.listeners[listener].http || clients.everybody() || clients.allows(fd)) {
         return true;
     }
     const std::string address = net::peer_address(fd);
@@ -92,6 +92,14 @@ Session* Reader::open(int fd, std::uint32_t listener)
     session->fd.reset(net::move_out_of_select_range(fd));
     session->listener = listener;
     session->asked = false;
+    if (core_.listeners[listener].http) {
+        session->is_http = true;
+        if (session->http == nullptr) {
+            session->http = std::make_unique<HttpConnection>();
+        }
+        session->http->machine.set_limits(core_.settings.http->limits);
+        wait_for_http_client(*session);
+    }
     return session;
 }
 

@@ -50,8 +50,13 @@ Job* Reader::request_ended(Session& session, OpenRequest& request, bool keep)
     return read(session, 0);
 }
 
-void Reader::send_error(Session& session, std::uint16_t id, int status, std::string_view reason)
+void Reader::send_error(Session& session, const OpenRequest& request, int status, std::string_view reason)
 {
+    if (const http::Asked asked = request.http_asked.load(std::memory_order_relaxed); asked != 0) {
+        send(session, request.id, http::error_answer(asked, status, date_.at(std::time(nullptr))));
+        return;
+    }
+    const std::uint16_t id = request.id;
     const std::string text = "Status: " + std::to_string(status) + " " + std::string(reason) +
                              "\r\nContent-Type: text/plain\r\n" + (status == 503 ? "Retry-After: 1\r\n" : "") + "\r\n" +
                              std::string(reason) + "\n";
@@ -67,9 +72,9 @@ void Reader::refuse(Job* job, int status, std::string_view reason)
     while (job != nullptr) { // what a client has sent behind it is refused too
         Session& session = *job->session;
         OpenRequest& request = *job->open;
-        const bool keep = job->request.keep_conn;
+        const bool keep = job->request.keep_conn && !session.is_http;
         log_refused(core_, session, *job, status);
-        send_error(session, job->request.id, status, reason);
+        send_error(session, request, status, reason);
         recycle(job);
         job = request_ended(session, request, keep);
     }
@@ -79,9 +84,9 @@ void Reader::drop(Job* job)
 {
     Session& session = *job->session;
     OpenRequest& request = *job->open;
-    const bool keep = job->request.keep_conn;
+    const bool keep = job->request.keep_conn && !session.is_http;
     if (!session.output.gone()) {
-        send_end(session, job->request.id);
+        send_end(session, request);
     }
     recycle(job);
     queue(request_ended(session, request, keep));
@@ -90,6 +95,9 @@ void Reader::drop(Job* job)
 void Reader::adopted(Session& session, std::vector<std::unique_ptr<Job>> whole)
 {
     session.asked = true;
+    if (session.is_http) {
+        wait_for_http_client(session);
+    }
     session.requests.for_each([&](OpenRequest& request) {
         if (request.building != nullptr) { // its process' limits did not come along
             request::Request& r = request.building->request;
@@ -115,7 +123,8 @@ Job* Reader::leave(Session& session, bool to_successor)
     int unread = 0;
     ::ioctl(session.fd.get(), FIONREAD, &unread);
     // A connection that was opened a moment ago is here because its request is on the way (php-fpm's child reads it).
-    const bool receiving = !session.asked || !session.machine.idle() || session.requests.any_building() || !session.pending.empty() || unread > 0;
+    const bool between = session.is_http ? session.http->machine.idle() : session.machine.idle();
+    const bool receiving = !session.asked || !between || session.requests.any_building() || !session.pending.empty() || unread > 0;
     if (!to_successor && !receiving && !session.output.pending()) {
         close(session);
         return nullptr;

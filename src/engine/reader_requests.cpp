@@ -60,45 +60,33 @@ void Reader::aborted(Session& session, OpenRequest& request)
         request.aborted.store(true);
         return;
     }
-    const std::uint16_t id = request.id;
+    send_end(session, request);
     forget(session, request);
-    send_end(session, id);
 }
 
 Reader::After Reader::whole_request(Session& session, OpenRequest& request, Job*& whole)
 {
     Job& job = *request.building;
-    const std::uint16_t id = job.request.id;
     if (!core_.serves_status_only(session)) {
         core_.board.counters().accepted.fetch_add(1, std::memory_order_relaxed);
     }
     if (std::optional<BuiltinAnswer> page = builtin_page(core_, session, job, slot_)) {
-        std::string bytes;
-        if (!page->err.empty()) {
-            fcgi::append_stream(bytes, fcgi::RecordType::std_err, id, page->err);
-        }
-        fcgi::append_stream(bytes, fcgi::RecordType::std_out, id, page->out);
-        const auto end = fcgi::end_request_record(id, 0, fcgi::ProtocolStatus::request_complete);
-        bytes.append(end.data(), end.size());
-        const bool keep = forget(session, request);
-        send(session, id, bytes);
-        return replied(session, keep);
+        send_page(session, request, page->out, page->err);
+        return replied(session, forget(session, request));
     }
     if (job.request.body.failed()) { // a script is not to take half a body for the whole
         observe::log(observe::Level::error, "[pool %s] the body of a request (%llu bytes) could not be stored in %s: %s",
                      core_.settings.pool->name.c_str(), static_cast<unsigned long long>(job.request.body.size()),
                      core_.body_policy.spool_directory.c_str(), std::strerror(job.request.body.error()));
         log_refused(core_, session, job, 500);
-        const bool keep = forget(session, request);
-        send_error(session, id, 500, "Internal Server Error");
-        return replied(session, keep);
+        send_error(session, request, 500, "Internal Server Error");
+        return replied(session, forget(session, request) && !session.is_http);
     }
     // Only a connection in the set may have several: whoever ends the request of another one has both rights.
     if (whole != nullptr && !ensure_registered(session)) {
         log_refused(core_, session, job, 503);
-        const bool keep = forget(session, request);
-        send_error(session, id, 503, "Service Unavailable");
-        return replied(session, keep);
+        send_error(session, request, 503, "Service Unavailable");
+        return replied(session, forget(session, request) && !session.is_http);
     }
     route(job);
     job.session = &session;
@@ -114,6 +102,25 @@ Reader::After Reader::whole_request(Session& session, OpenRequest& request, Job*
         queue(ready); // this thread runs one; the front has sent several at once
     }
     return After::whole;
+}
+
+void Reader::send_page(Session& session, const OpenRequest& request, std::string_view out, std::string_view err)
+{
+    const std::uint16_t id = request.id;
+    if (const http::Asked asked = request.http_asked.load(std::memory_order_relaxed); asked != 0) {
+        const bool keep = keeps_http(request.building->request.keep_conn);
+        request.building->request.keep_conn = keep;
+        send(session, id, http::whole_answer(asked, out, date_.at(std::time(nullptr)), !keep));
+        return;
+    }
+    std::string bytes;
+    if (!err.empty()) {
+        fcgi::append_stream(bytes, fcgi::RecordType::std_err, id, err);
+    }
+    fcgi::append_stream(bytes, fcgi::RecordType::std_out, id, out);
+    const auto end = fcgi::end_request_record(id, 0, fcgi::ProtocolStatus::request_complete);
+    bytes.append(end.data(), end.size());
+    send(session, id, bytes);
 }
 
 // Who does not read answers shall not fill memory and disk with them.
@@ -138,7 +145,7 @@ void Reader::route(Job& job)
 bool Reader::forget(Session& session, OpenRequest& request)
 {
     const bool keep = request.building->request.keep_conn;
-    session.machine.request_ended(request.id);
+    let_next_begin(session, request.id);
     recycle(request.building.release());
     session.requests.remove(request);
     return keep;

@@ -1,4 +1,4 @@
-// One FastCGI connection inside an engine, and its requests. Sessions are recycled, never freed, so a
+// One connection inside an engine, FastCGI or HTTP, and its requests. Sessions are recycled, never freed, so a
 // stale epoll event meets a generation that does not match (RULES 1).
 // Threads: fields are grouped by who may touch them.
 #pragma once
@@ -9,6 +9,7 @@
 #include <string>
 
 #include "base/unique_fd.hpp"
+#include "engine/http_connection.hpp"
 #include "engine/open_requests.hpp"
 #include "fcgi/connection_machine.hpp"
 #include "net/output.hpp"
@@ -51,6 +52,8 @@ struct Session {
     std::atomic<bool> close_wanted{false};    // whoever holds the read right closes, once it may
     std::atomic<bool> eof{false};             // the peer has shut down its sending side
     std::atomic<bool> watched{false};         // known to the standby thread's EPOLLOUT instance
+    // Of an HTTP connection that waits for its client: when the standby thread closes it, CLOCK_MONOTONIC microseconds.
+    std::atomic<std::int64_t> http_deadline_us{0};
 
     // holder of the read right
     UniqueFd fd;
@@ -59,6 +62,8 @@ struct Session {
     fcgi::ConnectionMachine machine;
     std::string pending;             // bytes behind a blocked BEGIN (RULES 9)
     OpenRequests requests;
+    bool is_http = false;
+    std::unique_ptr<HttpConnection> http;  // made for the first HTTP connection in this place
 };
 
 }  // namespace ftm::engine

@@ -71,6 +71,11 @@ void SessionTable::release(Session& session)
     session.machine.reset();
     session.pending.clear();
     session.requests.clear();
+    session.http_deadline_us.store(0, std::memory_order_relaxed);
+    if (session.is_http) {
+        session.is_http = false;
+        session.http->reset();
+    }
     session.read_right.retire();
     std::uint64_t first = free_.load(std::memory_order_relaxed);
     std::uint64_t mine = 0;

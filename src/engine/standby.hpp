@@ -43,6 +43,7 @@ private:
     void on_ready_set();
     void on_writers();
     void sweep();
+    void close_slow_http_clients();
     void schedule_sweep();
     void refuse_overdue();
     void refuse_worker_jobs();
@@ -115,6 +116,7 @@ private:
     sched::ProcessManager manager_;
     int asked_for_ = 0;               // with process.max: contexts the master has not answered about
     std::int64_t ask_again_us_ = 0;   // not before
+    std::int64_t next_http_look_us_ = 0;
     int told_contexts_ = 0;           // what the master knows
     std::vector<bool> crash_seen_;
     std::vector<sched::RequestDeadlines> deadlines_;  // per context

@@ -75,9 +75,9 @@ void Standby::answer_for(Context& context)
         session->output.seize();
         session->output.drain(session->fd.get()); // nothing is left to send: only lets go of the right
     } else if (!context.responder().anything_sent()) {
-        reader_.send_error(*session, request.id, 500, "Internal Server Error");
+        reader_.send_error(*session, request, 500, "Internal Server Error");
     } else if (shared) {
-        reader_.send_end(*session, request.id); // a connection that ends would say more, but neighbours need it
+        reader_.send_end(*session, request); // a connection that ends would say more, but neighbours need it
     }
     reader_.request_ended(*session, request, shared);
 }

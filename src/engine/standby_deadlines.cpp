@@ -70,7 +70,7 @@ void Standby::end_overdue(Context& context, const sched::RunningRequest& request
                 open->cut.store(true);
                 session.close_wanted.store(true);
                 session.output.discard(open->id);
-                reader_.send_end(session, open->id);
+                reader_.send_end(session, *open);
             } else {
                 session.output.set_gone();
                 ::shutdown(session.fd.get(), SHUT_RDWR);

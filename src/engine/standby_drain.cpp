@@ -59,13 +59,28 @@ void Standby::on_connection(Message& message)
         return;
     }
     std::vector<std::unique_ptr<Job>> whole;
-    if (!receive_session(message, *session, whole)) {
+    const bool received = receive_session(message, *session, whole);
+    if (received && session->is_http && core_.settings.http == nullptr) { // the new configuration has no http.listen
+        ::shutdown(session->fd.get(), SHUT_RDWR);
+        session->registration.store(Registration::closed);
+        session->in_flight.store(0);
+        session->fd.reset();
+        core_.sessions.release(*session);
+        return;
+    }
+    if (!received) {
         observe::log(observe::Level::warning, "[pool %s] a connection could not be taken over",
                      core_.settings.pool->name.c_str());
         session->registration.store(Registration::closed);
         session->fd.reset();
         core_.sessions.release(*session);
         return;
+    }
+    if (session->is_http) {
+        session->http->machine.set_limits(core_.settings.http->limits);
+        for (std::uint32_t i = 0; i < core_.listeners.size(); ++i) {
+            session->listener = core_.listeners[i].http ? i : session->listener;
+        }
     }
     reader_.adopted(*session, std::move(whole));
     start_on_demand();

@@ -47,6 +47,9 @@ void Standby::on_writers()
         } else if (session.close_wanted.load() &&
                    session.read_right.take(generation) == net::ReadRight::Take::taken) {
             reader_.close(session);
+        } else if (session.has_pending.load() && !session.output.pending() &&
+                   session.read_right.take(generation) == net::ReadRight::Take::taken) {
+            reader_.queue(reader_.read(session, 0)); // an HTTP client has asked on before it had read the answers
         }
     }
 }
@@ -86,6 +89,7 @@ void Standby::sweep()
         resume_accepting();
     }
     refuse_overdue();
+    close_slow_http_clients();
     start_on_demand();
     if (core_.draining.load()) {
         continue_drain();

@@ -43,6 +43,11 @@ observe::QueueStatus queue_status(const Core& core)
         queue.waiting += kernel->waiting;
         queue.limit = kernel->limit;
     }
+    for (const Listener& listener : core.listeners) {
+        if (const auto kernel = listener.http ? net::listen_queue(listener.fd.get()) : std::nullopt) {
+            queue.waiting += kernel->waiting;
+        }
+    }
     return queue;
 }
 

@@ -94,7 +94,7 @@ bool Master::initialize()
         pools_.push_back(std::move(pool));
     }
     start_.access_logs.clear();
-    if (!open_status_listeners()) {
+    if (!open_further_listeners()) {
         return false;
     }
     sockets_.close_unused();
@@ -122,8 +122,8 @@ bool Master::initialize()
 }
 
 // php-fpm makes a pool of its own for pm.status_listen; here the pool's engines listen there too, and answer status and
-// ping as always: by whatever thread reads.
-bool Master::open_status_listeners()
+// ping as always: by whatever thread reads. So they do for http.listen.
+bool Master::open_further_listeners()
 {
     for (const config::Pool& config : start_.config.status_pools) {
         const auto pool = std::find_if(pools_.begin(), pools_.end(),
@@ -133,6 +133,16 @@ bool Master::open_status_listeners()
         }
         pool->status_listener = sockets_.open(config);
         if (pool->status_listener < 0) {
+            return false;
+        }
+    }
+    for (const config::Pool& config : start_.config.http_pools) {
+        const auto pool = std::find_if(pools_.begin(), pools_.end(), [&](const Pool& p) { return p.name == config.name; });
+        if (pool == pools_.end()) {
+            continue;
+        }
+        pool->http_listener = sockets_.open(config);
+        if (pool->http_listener < 0) {
             return false;
         }
     }
@@ -263,8 +273,9 @@ void Master::become_host(Pool& pool, Channel to_master)
     host.master_pid = ::getppid();
     const int listener = ::fcntl(pool.listener, F_DUPFD_CLOEXEC, 3);
     const int status_listener = pool.status_listener >= 0 ? ::fcntl(pool.status_listener, F_DUPFD_CLOEXEC, 3) : -1;
+    const int http_listener = pool.http_listener >= 0 ? ::fcntl(pool.http_listener, F_DUPFD_CLOEXEC, 3) : -1;
     const int log_fd = pool.log_write.get();
-    close_others({to_master.fd(), pool.board.fd(), listener, status_listener, log_fd, pool.access_log.get()});
+    close_others({to_master.fd(), pool.board.fd(), listener, status_listener, http_listener, log_fd, pool.access_log.get()});
     observe::Log::instance().set_channel(log_fd);
     host.master = std::move(to_master);
     host.first_generation = std::none_of(pool.hosts.begin(), pool.hosts.end(), [](const HostProcess& other) {
@@ -279,6 +290,10 @@ void Master::become_host(Pool& pool, Channel to_master)
     if (status_listener >= 0) {
         host.listeners.push_back({UniqueFd(status_listener), net::is_tcp(status_listener), /*status_only=*/true});
     }
+    if (http_listener >= 0) {
+        net::send_at_once(http_listener);
+        host.listeners.push_back({UniqueFd(http_listener), net::is_tcp(http_listener), /*status_only=*/false, /*http=*/true});
+    }
     ::_exit(host::run_host(std::move(host)));
 }
 
@@ -288,7 +303,8 @@ bool can_listen(const config::Config& config)
     sockets.import_inherited();
     const auto can_open = [&](const config::Pool& pool) { return sockets.can_open(pool); };
     return std::all_of(config.pools.begin(), config.pools.end(), can_open) &&
-           std::all_of(config.status_pools.begin(), config.status_pools.end(), can_open);
+           std::all_of(config.status_pools.begin(), config.status_pools.end(), can_open) &&
+           std::all_of(config.http_pools.begin(), config.http_pools.end(), can_open);
 }
 
 int run_master(MasterStart start) { return Master(std::move(start)).run(); }

@@ -63,7 +63,7 @@ void Master::loop_once()
                 add(host.channel.fd(), {&pool, &host});
             }
             if (waits_for_clients(pool, host)) {
-                for (const int listener : {pool.listener, pool.status_listener}) {
+                for (const int listener : {pool.listener, pool.status_listener, pool.http_listener}) {
                     add(listener, {.pool = &pool, .host = &host, .is_listener = true}); // poll() passes over -1
                 }
             }

@@ -46,7 +46,7 @@ private:
     enum class Phase { running, stopping, finished };
 
     bool initialize();
-    bool open_status_listeners();
+    bool open_further_listeners();
     static bool is_child(pid_t pid);
     void adopt_inherited();
     void tell_parent(bool ok);

@@ -60,6 +60,7 @@ struct Pool {
     std::string name;
     int listener = -1;
     int status_listener = -1;  // pm.status_listen; -1: none
+    int http_listener = -1;    // http.listen; -1: none
     UniqueFd access_log;       // opened while the configuration was checked; invalid: none
     observe::Scoreboard board;
     UniqueFd log_read;

@@ -10,7 +10,7 @@ namespace {
 // The first two words are the same in every version.
 constexpr const char* kVersion = "v2";
 // What engines of two generations tell each other: Message's wire form and hand_over.cpp's. Another word: other forms.
-constexpr const char* kHandOver = "connection3";
+constexpr const char* kHandOver = "connection4";
 
 std::string hex(const std::string& text)
 {

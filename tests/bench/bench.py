@@ -252,6 +252,25 @@ def kept(bench):
         bench.rows(bench.compare(subjects, 'hello.php', '-k', '-e', 'hello world'), {'cpu': '<= 0.6', 'rate': '>= 1.35'})
 
 
+class Web(Subject):
+    """php-ftm through http.listen."""
+
+    def __init__(self, bench, children):
+        self.address = os.path.join(bench.work, 'web.sock')
+        super().__init__(bench, 'ftm', children, **{'http.listen': self.address, 'http.root': bench.docroot, 'listen.mode': '0666'})
+
+    def load_command(self, script, *arguments):
+        return [self.bench.generator, '--json', '--web', *[str(a) for a in arguments], self.address, os.path.join(self.bench.docroot, script)]
+
+
+@measurement
+def http(bench):
+    """hello world, 8 kept connections, over HTTP beside FastCGI; both php-ftm"""
+    bench.heading('hello world, 8 kept connections', left='FastCGI', right='HTTP')
+    with Subject(bench, 'ftm', CHILDREN) as fastcgi, Web(bench, CHILDREN) as web:
+        bench.rows(bench.compare({'fpm': fastcgi, 'ftm': web}, 'hello.php', '-k', '-e', 'hello world'), {})
+
+
 @measurement
 def starving(bench):
     """hello world, 64 kept connections on 8 contexts: who is served?"""

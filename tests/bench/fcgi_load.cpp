@@ -1,4 +1,4 @@
-// FastCGI load on one server over a Unix or loopback TCP socket: a fixed number of clients, each with one request at a
+// FastCGI (or, with --web, HTTP/1.1) load on one server over a Unix or loopback TCP socket: a fixed number of clients, each with one request at a
 // time, on a kept connection or a new one per request. One thread, one epoll, no allocation per request, so that it
 // takes little of the cores that it shares with the server. Every answer is checked; all runs are bounded.
 // Without options: 8 clients, 10,000 requests, a new connection each. --help lists the rest.
@@ -84,6 +84,7 @@ constexpr char kUsage[] =
     "  -p, --param=NAME=VAL  sets, or with an empty value removes, a parameter; may be repeated\n"
     "  -i, --interval=MS     pause between two requests; one client only\n"
     "  -H, --hold            one request on each kept connection, then hold all idle until end of file on stdin\n"
+    "  -w, --web             HTTP/1.1 for the script's name instead of FastCGI\n"
     "  -j, --json            one line of JSON instead of text\n";
 
 struct Options {
@@ -99,6 +100,7 @@ struct Options {
     std::vector<std::pair<std::string, std::string>> params;
     unsigned interval_ms = 0;
     bool hold = false;
+    bool web = false;
     bool json = false;
 };
 
@@ -116,10 +118,11 @@ Options parse_options(int argc, char** argv)
         {"expect", required_argument, nullptr, 'e'},  {"any-body", no_argument, nullptr, 'a'},
         {"post", required_argument, nullptr, 'b'},    {"param", required_argument, nullptr, 'p'},
         {"interval", required_argument, nullptr, 'i'},
+        {"web", no_argument, nullptr, 'w'},
         {"hold", no_argument, nullptr, 'H'},          {"json", no_argument, nullptr, 'j'},
         {"help", no_argument, nullptr, 'h'},          {}};
     Options options;
-    for (int c; (c = ::getopt_long(argc, argv, "c:kn:t:e:ab:p:i:Hjh", kLong, nullptr)) != -1;) {
+    for (int c; (c = ::getopt_long(argc, argv, "c:kn:t:e:ab:p:i:Hwjh", kLong, nullptr)) != -1;) {
         const std::string_view text = optarg != nullptr ? optarg : "";
         switch (c) {
             case 'c': options.clients = static_cast<unsigned>(std::strtoul(optarg, nullptr, 10)); break;
@@ -139,6 +142,7 @@ Options parse_options(int argc, char** argv)
             }
             case 'i': options.interval_ms = static_cast<unsigned>(std::strtoul(optarg, nullptr, 10)); break;
             case 'H': options.hold = options.keep = true; break;
+            case 'w': options.web = true; break;
             case 'j': options.json = true; break;
             case 'h': usage(0);
             default: usage(2);
@@ -248,6 +252,20 @@ std::string params_block(const Options& options)
 std::string request_bytes(const Options& options)
 {
     std::string out;
+    if (options.web) {
+        out = (options.post_bytes != 0 ? "POST " : "GET ") + options.script.substr(options.script.rfind('/')) + " HTTP/1.1\r\nHost: localhost\r\n";
+        for (const std::string_view field :
+             {"User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0", "Accept-Language: en-US,en;q=0.5",
+              "Accept: text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", "Accept-Encoding: gzip, deflate, br",
+              "Cookie: session=0123456789abcdef0123456789abcdef; consent=yes"}) {
+            out.append(field).append("\r\n");
+        }
+        out += options.keep ? "Connection: keep-alive\r\n" : "Connection: close\r\n";
+        if (options.post_bytes != 0) {
+            out += "Content-Length: " + std::to_string(options.post_bytes) + "\r\n";
+        }
+        return out + "\r\n" + std::string(options.post_bytes, 'x');
+    }
     const char begin[8] = {0, 1, static_cast<char>(options.keep ? 1 : 0), 0, 0, 0, 0, 0};
     append_record(out, kBegin, {begin, sizeof begin});
     append_stream(out, kParams, params_block(options));
@@ -373,6 +391,7 @@ private:
     void send(unsigned index);
     void receive(unsigned index);
     bool consume(Client& client, std::string_view input);
+    bool consume_web(Client& client, std::string_view input);
     void answered(unsigned index);
     void broken(unsigned index, const char* why);
     void close(Client& client);
@@ -506,7 +525,7 @@ const char* Load::wrong(std::string_view answer)
         return "no header block";
     }
     const std::string_view head = answer.substr(0, end);
-    if (head.starts_with("Status:") || head.find("\nStatus:") != std::string_view::npos) {
+    if (options_.web ? !head.starts_with("HTTP/1.1 200 ") : head.starts_with("Status:") || head.find("\nStatus:") != std::string_view::npos) {
         return "status";
     }
     const std::string_view body = answer.substr(end + 4);
@@ -554,8 +573,22 @@ void Load::answered(unsigned index)
 }
 
 // Takes whole records from the input and keeps the rest. True: the request has ended.
+// Answers of a known length only.
+bool Load::consume_web(Client& client, std::string_view input)
+{
+    constexpr std::string_view kLength = "\r\nContent-Length: ";
+    client.answer.append(input);
+    const std::size_t end = client.answer.find("\r\n\r\n");
+    const std::size_t length = client.answer.find(kLength);
+    return end != std::string::npos && length < end &&
+           client.answer.size() - end - 4 >= std::strtoull(client.answer.c_str() + length + kLength.size(), nullptr, 10);
+}
+
 bool Load::consume(Client& client, std::string_view input)
 {
+    if (options_.web) {
+        return consume_web(client, input);
+    }
     if (!client.input.empty()) {
         client.input.append(input);
         input = client.input;

@@ -65,9 +65,9 @@ class Generations(DaemonTest):
         running, release = self.held(server, 'one')
         with open(path, 'rb') as file:
             content = file.read()
-        self.assertEqual(content.count(b'connection3\0'), 1)
+        self.assertEqual(content.count(b'connection4\0'), 1)
         with open(path + '.new', 'wb') as file:
-            file.write(content.replace(b'connection3\0', b'connection9\0'))
+            file.write(content.replace(b'connection4\0', b'connection9\0'))
         os.chmod(path + '.new', 0o755)
         os.rename(path + '.new', path)
         self.reload(server, 2)
@@ -128,7 +128,7 @@ class Generations(DaemonTest):
         stranger = subprocess.Popen(['sleep', '600'])
         self.addCleanup(stranger.wait)
         self.addCleanup(stranger.kill)
-        server = self.serve(env={'FTM_GENERATION': f'v2 0 connection3 x{b"www".hex()} {stranger.pid} 900 901 0'})
+        server = self.serve(env={'FTM_GENERATION': f'v2 0 connection4 x{b"www".hex()} {stranger.pid} 900 901 0'})
         self.assertEqual(server.get(server.script('hello.php', '<?php echo "hello";')).text, 'hello')
         server.stop()
         self.assertIsNone(stranger.poll())

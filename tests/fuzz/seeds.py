@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Write the fuzzers' seed corpora: seeds.py DIR makes DIR/connection_machine and DIR/params."""
+"""Write the fuzzers' seed corpora: seeds.py DIR makes a folder per fuzzer in DIR."""
 import os
 import struct
 import sys
@@ -70,6 +70,20 @@ BLOCKS = {
     "huge_lengths": b"\xff" * 8,
 }
 
+# Each starts with the byte that says how fuzz_http_request.cpp cuts it.
+POST_HTTP = b"POST / HTTP/1.1\r\nHost: x\r\n"
+HTTP = {
+    "get": b"\x01GET /a/%2e%2e/b?c HTTP/1.1\r\nHost: x:80\r\nConnection: keep-alive, x\r\n\r\n",
+    "two": b"\x07GET / HTTP/1.1\r\nHost: x\r\n\r\nHEAD http://x/y HTTP/1.1\r\nHost: x\r\n\r\n",
+    "post": b"\x10" + POST_HTTP + b"Content-Length: 5\r\nExpect: 100-continue\r\n\r\nhelloGET / HTTP/1.0\r\n\r\n",
+    "chunked": b"\x22" + POST_HTTP + b"Transfer-Encoding: chunked\r\n\r\n5;a=b\r\nhello\r\n0\r\nT: x\r\n\r\nGET / HTTP/1.1\r\nHost: x\r\n\r\n",
+    "both": b"\x33" + POST_HTTP + b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    "folded": b"\x44GET / HTTP/1.1\r\nHost: x\r\nA: b\r\n c\r\n\r\n",
+    "proxy_1": b"\x55PROXY TCP4 192.0.2.1 192.0.2.2 56324 443\r\n",
+    "proxy_2": b"\x66\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\xc0\0\2\1\xc0\0\2\2\xdc\4\1\xbb",
+    "answer": b"\x77Status: 404 Not Found\r\nContent-Length: 3\r\nConnection: close\r\nX: y\r\n\r\nabcdef",
+}
+
 
 def write(folder, seeds):
     os.makedirs(folder, exist_ok=True)
@@ -83,3 +97,4 @@ if __name__ == "__main__":
         sys.exit(__doc__)
     write(os.path.join(sys.argv[1], "connection_machine"), CONNECTIONS)
     write(os.path.join(sys.argv[1], "params"), BLOCKS)
+    write(os.path.join(sys.argv[1], "http_request"), HTTP)

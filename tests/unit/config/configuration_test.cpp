@@ -85,11 +85,11 @@ TEST(Configuration, says_once_which_directives_have_no_effect_yet)
     Machine machine;
     Invocation invocation;
     invocation.file = directory.write("f", "metrics.listen = /m\n[www]\nlisten = 1\nuser = root\npm = ondemand\n"
-                                           "pm.max_children = 1\nworker.debug = no\nhttp.root = /x\n");
+                                           "pm.max_children = 1\nworker.debug = no\npm.engines = 2\n");
     EXPECT_EQ(shown(read_configuration(invocation, {}, machine.environment()).messages),
               (std::vector<std::string>{
                   "NOTICE: 'metrics.listen' is checked but has no effect in this version",
-                  "NOTICE: [pool www] 'http.root' is checked but has no effect in this version"}));
+                  "NOTICE: [pool www] 'pm.engines' is checked but has no effect in this version"}));
 }
 
 TEST(Configuration, has_sample_files_that_load)
