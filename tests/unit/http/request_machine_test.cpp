@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <ostream>
 #include <string>
 #include <vector>
 
@@ -147,6 +148,11 @@ struct Refused {
     std::string bytes;
     int status;
 };
+
+void PrintTo(const Refused& refused, std::ostream* out)
+{
+    *out << refused.what;
+}
 
 class RefusedRequest : public testing::TestWithParam<Refused> {};
 
