@@ -38,7 +38,7 @@ class Status(OperationsTest):
     def test_fpm_get_status_has_the_fields_of_the_page(self):
         server = self.worker(children=4, num=2)
         self.php(server, 'exit;')
-        self.poll(lambda: self.status(server)['booting workers'] == 0)
+        self.poll(lambda: (now := self.status(server))['booting workers'] == 0 and now['worker restarts exit'] == 1)
         page = self.status(server)
         array = json.loads(self.php(server, 'echo json_encode(fpm_get_status());').text)
         self.assertEqual({name for name in array if 'worker' in name}, {name.replace(' ', '-') for name in page if 'worker' in name})

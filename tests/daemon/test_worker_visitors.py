@@ -95,7 +95,7 @@ class Visitors(WorkerTest):
 
     @signals_reach_loops
     def test_after_every_kind_of_timeout(self):
-        self.alternate(self.one_worker(settings=[('request_terminate_timeout', '8s')]), TIMES, turns=1)
+        self.alternate(self.one_worker(settings=[('request_terminate_timeout', '15s')]), TIMES, turns=1)
 
     def test_with_a_session_handler_of_the_applications(self):
         server = self.one_worker(boot='$_ENV["DIR"] = ini_get("session.save_path");' + HANDLER)

@@ -29,7 +29,7 @@ class Closed(AssertionError):
 class Wire:
     """One connection to a Unix path or a (host, port)."""
 
-    def __init__(self, address, timeout=30):
+    def __init__(self, address, timeout=120):
         family = socket.AF_UNIX if isinstance(address, str) else socket.AF_INET
         self.socket = socket.socket(family, socket.SOCK_STREAM)
         self.socket.settimeout(timeout * time_scale())
