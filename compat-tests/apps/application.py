@@ -93,7 +93,7 @@ class Apache(fronts.Apache):
 
 
 def has_apache():
-    return Apache.installed() is not None
+    return fronts.Setup('apache', Apache).absence() is None
 
 
 class ApacheFront(Apache):
