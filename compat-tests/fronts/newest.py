@@ -21,18 +21,18 @@ KEPT = r'(?!libperl|libpam|libsystemd-shared|systemd|debconf|perl|passwd|base-pa
 def fetch():
     """What the copy must know, as environment variables."""
     try:
-        root, suite, _ = debian.unpack('fronts', PACKAGES, KEPT, SUITES, to_run=True)
-        return {'FTM_NEWEST': root, 'FTM_NEWEST_SUITE': suite, **module(suite)}
+        root, suite, versions = debian.unpack('fronts', PACKAGES, KEPT, SUITES, to_run=True)
+        return {'FTM_NEWEST': root, 'FTM_NEWEST_SUITE': suite, **module(suite, versions['nginx'])}
     except debian.Unavailable as problem:
         return {'FTM_NEWEST_MISSING': f'the newest servers cannot be had: {problem}'}
 
 
-def module(suite):
-    """nginx's module that relays 103 over FastCGI, built for the nginx of that suite."""
+def module(suite, version):
+    """nginx's module that relays 103 over FastCGI, built for the unpacked nginx, which may be a day older than the archive's."""
     build = os.path.join(PROJECT, 'packaging/nginx-module/build')
     if not os.path.exists(build):
         return {'FTM_NGINX_MODULE_MISSING': 'there is no packaging/nginx-module'}
-    done = subprocess.run([build, '--suite', suite], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    done = subprocess.run([build, '--suite', suite, '--version', version], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     if done.returncode:
         return {'FTM_NGINX_MODULE_MISSING': ' '.join((done.stderr.strip() or done.stdout.strip()).splitlines()[-1:])}
     return {'FTM_NGINX_MODULE': os.path.realpath(os.path.join(PROJECT, 'build/nginx-module/ngx_http_ftm_early_hints_module.so'))}

@@ -25,8 +25,8 @@ class Build(unittest.TestCase):
         os.chmod(folder + '/configure', 0o755)
         return folder
 
-    def refused(self, *arguments):
-        done = subprocess.run([BUILD, *arguments], capture_output=True, text=True)
+    def refused(self, *arguments, **env):
+        done = subprocess.run([BUILD, *arguments], capture_output=True, text=True, env={**os.environ, **env})
         self.assertEqual(done.returncode, 1, done.stdout)
         return done.stderr
 
@@ -36,6 +36,12 @@ class Build(unittest.TestCase):
         self.assertIn('unknown argument --sweet', self.refused('--sweet'))
         text = self.refused('--source', self.source('1.29.9'), '--nginx', '/nonexistent/nginx')
         self.assertIn('/nonexistent/nginx -V fails', text)
+
+    def test_archive_that_cannot_be_reached(self):
+        cache = tempfile.mkdtemp(prefix='ftm-cache-', dir='/tmp')
+        self.addCleanup(shutil.rmtree, cache)
+        text = self.refused('--suite', 'sid', '--version', '1.30.99-1', PHP_FTM_CACHE=cache, PHP_FTM_MIRROR='http://127.0.0.1:9/debian')
+        self.assertRegex(text, r"Debian's package index \(sid\) cannot be read: .*127\.0\.0\.1")
 
     def test_source_and_nginx_must_be_of_one_version(self):
         nginx = os.environ['FTM_NGINX']
