@@ -36,7 +36,7 @@ NO_HTTP_3 = 'no HTTP/3 in this release'
 EXCEPT = {
     **{(front, '`/a%2Fb//c` as PATH_INFO'): ('/a/b/c', 'decoded, and slashes merged, by php-ftm') for front in PROXIES},
     **{(front, '103'): ('relayed', 'docs/EARLY-HINTS.md') for front in PROXIES},
-    ('nginx proxy_pass', '103'): ('not sent', 'with `early_hints = off`: before 1.29 nginx takes 103 for the final answer'),
+    ('nginx proxy_pass', '103'): ('not sent', 'before 1.29 nginx takes 103 for the final answer; without `early_hints = on` it gets none'),
     ('nginx proxy_pass, newest', '103'): ('relayed', 'docs/EARLY-HINTS.md'),
     ('nginx proxy_pass, newest', 'HTTP/3'): ('ok', ''),
     ('Apache mod_proxy_http', '`/a%2Fb//c` as PATH_INFO'): ('404', 'Apache refuses an encoded slash without `AllowEncodedSlashes`'),

@@ -59,12 +59,13 @@ class CaddyProxy(Caddy):
         return sample('Caddyfile-http', (), [('example.org {', listens), (LISTEN, self.target)])
 
 
+RELAYS = [('early_hints', 'on')]
 PROXIES = {
-    # 1.22 takes an interim answer for the final one: the pool must not send any.
-    'nginx proxy_pass': Proxy('nginx-http', NginxProxy, pool=[('early_hints', 'off')]),
-    'Apache mod_proxy_http': Proxy('apache-http', ApacheProxy),
-    'lighttpd mod_proxy': Proxy('lighttpd-http', LighttpdProxy),
-    'HAProxy http': Proxy('haproxy-http', HAProxyProxy),
-    'Caddy reverse_proxy': Proxy('caddy-http', CaddyProxy),
-    'nginx proxy_pass, newest': Proxy('nginx-http-newest', NginxProxy, newest=True),
+    # 1.22 takes an interim answer for the final one: by default it gets none.
+    'nginx proxy_pass': Proxy('nginx-http', NginxProxy),
+    'Apache mod_proxy_http': Proxy('apache-http', ApacheProxy, pool=RELAYS),
+    'lighttpd mod_proxy': Proxy('lighttpd-http', LighttpdProxy, pool=RELAYS),
+    'HAProxy http': Proxy('haproxy-http', HAProxyProxy, pool=RELAYS),
+    'Caddy reverse_proxy': Proxy('caddy-http', CaddyProxy, pool=RELAYS),
+    'nginx proxy_pass, newest': Proxy('nginx-http-newest', NginxProxy, newest=True, pool=RELAYS),
 }

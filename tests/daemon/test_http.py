@@ -219,6 +219,16 @@ class PagesTest(HttpTest):
         reply = self.get(f'/?go={go}', version='HTTP/1.0')
         self.assertEqual((reply.interim, reply.text), ([], 'not sent'))
 
+    def test_early_hints_behind_a_proxy_are_for_the_administrator_to_allow(self):
+        """nginx before 1.29 would take 103 for the answer."""
+        files = {'index.php': '<?php header("Link: </a.css>; rel=preload"); echo headers_send(103) ? "sent" : "kept";'}
+        for allowed, settings in ((False, {}), (True, {'early_hints': 'on'})):
+            self.http(settings, files=files)
+            for field in ('X-Forwarded-For: 192.0.2.1', 'X-Forwarded-Proto: https', 'X-Forwarded-Host: a', 'X-Real-IP: 192.0.2.1', 'Forwarded: for=192.0.2.1', 'Via: 1.1 a'):
+                name, _, value = field.partition(': ')
+                reply = self.get(headers={name: value})
+                self.assertEqual((reply.status, len(reply.interim), reply.text), (200, int(allowed), 'sent' if allowed else 'kept'), field)
+
     def test_early_hints_off(self):
         self.http({'early_hints': 'off'}, files={'index.php': '<?php echo function_exists("headers_send") ? "there" : "none";'})
         self.assertEqual(self.get().text, 'none')
