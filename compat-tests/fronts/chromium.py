@@ -93,7 +93,7 @@ class Chromium(Program):
         data = json.dumps(message).encode() + b'\0'
         while data:
             data = data[os.write(self.to, data):]
-        deadline = time.monotonic() + 60 * time_scale()
+        deadline = time.monotonic() + 90 * time_scale()
         while True:
             message = self._message(deadline)
             if message.get('id') == self.number:
@@ -104,7 +104,7 @@ class Chromium(Program):
 
     def wait(self, session, method):
         """The next event of that name; all stay in self.events."""
-        deadline = time.monotonic() + 60 * time_scale()
+        deadline = time.monotonic() + 90 * time_scale()
         while True:
             for message in self.events:
                 if (message.get('sessionId'), message.get('method')) == (session, method):

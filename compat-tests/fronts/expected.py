@@ -33,11 +33,16 @@ STREAM = 'without `server.stream-response-body = 1` lighttpd reads the whole ans
 ESCAPE = 'decoded, and slashes merged, by the front'
 LARGER = 'with `fastcgi_buffer_size 32k`'
 NO_HTTP_3 = 'no HTTP/3 in this release'
-IDENTICAL = 'php-ftm decodes and merges'
 EXCEPT = {
-    **{(front, '`/a%2Fb//c` as PATH_INFO'): ('/a/b/c', IDENTICAL) for front in PROXIES},
+    **{(front, '`/a%2Fb//c` as PATH_INFO'): ('/a/b/c', 'decoded, and slashes merged, by php-ftm') for front in PROXIES},
     **{(front, '103'): ('relayed', 'docs/EARLY-HINTS.md') for front in PROXIES},
-    **{(front, 'HTTP/3'): ('not offered', NO_HTTP_3) for front in PROXIES},
+    ('nginx proxy_pass', '103'): ('not sent', 'with `early_hints = off`: before 1.29 nginx takes 103 for the final answer'),
+    ('nginx proxy_pass, newest', '103'): ('relayed', 'docs/EARLY-HINTS.md'),
+    ('nginx proxy_pass, newest', 'HTTP/3'): ('ok', ''),
+    ('Apache mod_proxy_http', '`/a%2Fb//c` as PATH_INFO'): ('404', 'Apache refuses an encoded slash without `AllowEncodedSlashes`'),
+    ('HAProxy http', 'headers of 20 kB'): ('502', 'beyond `tune.bufsize`'),
+    **{(front, 'HTTP/3'): ('not offered', NO_HTTP_3) for front in ('nginx proxy_pass', 'HAProxy http')},
+    **{(front, 'HTTP/3'): ('not offered', 'has none') for front in ('Apache mod_proxy_http', 'lighttpd mod_proxy')},
     **{(front, 'HTTP/3'): ('not offered', NO_HTTP_3) for front in ('nginx', 'HAProxy')},
     **{(front, 'HTTP/3'): ('not offered', 'has none') for front in ('Apache proxy_fcgi', 'Apache mod_fcgid', 'lighttpd')},
     **{(front, 'HTTP/3'): ('ok', '') for front in ('nginx, newest', 'HAProxy, newest')},

@@ -21,7 +21,7 @@ PAGES = {
     'abort.php': '<?php register_shutdown_function(function () { touch("$_GET[to].ended"); }); touch($_GET["to"]); for ($i = 0; $i < $_GET["n"]; $i++) { echo str_repeat("x", 1000); flush(); usleep(1000); }',
     'events.php': '<?php header("Content-Type: text/event-stream"); header("X-Accel-Buffering: no"); for ($i = 0; $i < 3; $i++) { echo "data: event $i\n\n"; flush(); '
                   'for ($t = microtime(true); !file_exists("$_GET[to].$i") && microtime(true) - $t < 20; clearstatcache()) { usleep(1000); } }',
-    'hints.php': '<?php header("Link: </a.css>; rel=preload"); headers_send(103); echo "<p>hinted</p>";',
+    'hints.php': '<?php header("Link: </a.css>; rel=preload"); if (function_exists("headers_send")) { headers_send(103); } echo "<p>hinted</p>";',
     'status.php': '<?php http_response_code((int)$_GET["s"]); if ($_GET["s"] != 204 && $_GET["s"] != 304) echo "status $_GET[s]";',
     'path.php': '<?php header("X-Info: " . ($_SERVER["PATH_INFO"] ?? "none")); echo "path";',
     'auth.php': '<?php echo ($_SERVER["PHP_AUTH_USER"] ?? "nobody"), ":", ($_SERVER["PHP_AUTH_PW"] ?? "");',
