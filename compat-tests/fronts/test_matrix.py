@@ -1,7 +1,6 @@
 """The matrix of matrix.py: every cell must have its expected value. With FTM_MATRIX=FILE the table is written there."""
 
 import os
-import subprocess
 import unittest
 
 from expected import FRONTS, exception, expected
@@ -11,11 +10,6 @@ from proxies import PROXIES
 from served import serve
 
 SEEN = {}
-
-
-def version(setup):
-    out = subprocess.run([*setup.program(), 'version' if setup.make.binary == 'caddy' else '-v'], capture_output=True, text=True)
-    return next((word.strip('(),') for word in (out.stdout + out.stderr).replace('/', ' ').split() if word[0].isdigit() and '.' in word), '?')
 
 
 def lines_of(names, notes, suffixed):
@@ -33,7 +27,7 @@ def lines_of(names, notes, suffixed):
 
 
 def versions(names):
-    return 'Seen with ' + ', '.join(sorted({f'{FRONTS[name].make.__name__.replace("Proxy", "", 1 if name in PROXIES else 0).replace("ApacheFcgid", "Apache").replace("NginxModule", "Nginx")} {version(FRONTS[name])}' for name in names})) + '.'
+    return 'Seen with ' + ', '.join(sorted({f'{FRONTS[name].make.__name__.replace("Proxy", "", 1 if name in PROXIES else 0).replace("ApacheFcgid", "Apache").replace("NginxModule", "Nginx")} {FRONTS[name].version()}' for name in names})) + '.'
 
 
 def table():

@@ -32,6 +32,10 @@ class Setup:
         found = shutil.which(self.make.binary, path='/usr/sbin:/usr/bin')
         return found and [found]
 
+    def version(self):
+        out = subprocess.run([*self.program(), 'version' if self.make.binary == 'caddy' else '-v'], capture_output=True, text=True, check=False)
+        return next((word.strip('(),') for word in (out.stdout + out.stderr).replace('/', ' ').split() if word[0].isdigit() and '.' in word), '?')
+
     def absence(self):
         """Why it cannot run, or None."""
         if self.newest and newest.missing():
