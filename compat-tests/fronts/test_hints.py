@@ -10,6 +10,8 @@ import unittest
 from fronts import SETUPS, Apache, Caddy, HAProxy, Lighttpd, Nginx
 from ftm.proc import poll
 from ftm.server import Binary, Pool, Server, free_port
+from proxies import NginxProxy, Proxy
+from served import serve
 from webserver import Setup
 
 LINK = '</a.css>; rel=preload; as=style'
@@ -125,3 +127,13 @@ class Hints(unittest.TestCase):
                 blocks, body = split(answer)
                 good = [b[0].split()[1] for b in blocks] == ['103', '200'] and b'Status:' not in answer and b'<p>page</p>' in body
                 self.assertFalse(good, f'{setup} relays it: {answer!r}')
+
+    def test_old_nginx_breaks_over_http_too(self):
+        setup = Proxy('nginx-http-told', NginxProxy)
+        if setup.absence():
+            self.skipTest(setup.absence())
+        if tuple(map(int, setup.version().split('.'))) >= (1, 29, 0):
+            self.skipTest('this release has an nginx that knows 103')
+        _, front = serve(self, setup, {'page.php': PAGES['page.php']})
+        answer = exchange(front.port, '/page.php', timeout=5)
+        self.assertNotRegex(answer, rb'(?m)^HTTP/1\.1 200 ', 'it relays or drops 103')

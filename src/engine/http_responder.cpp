@@ -1,5 +1,6 @@
 #include "engine/http_responder.hpp"
 
+#include <algorithm>
 #include <array>
 #include <ctime>
 
