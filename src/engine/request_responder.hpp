@@ -41,6 +41,7 @@ public:
 
     // For the standby thread, once this context has crashed and is parked.
     [[nodiscard]] bool anything_sent() const noexcept { return sent_; }
+    [[nodiscard]] bool connection_stays() const noexcept { return keep_; }
     [[nodiscard]] Session* abandoned_session() const noexcept { return session_; }
     // This too while the connection cannot be given back (RequestWatch::cut).
     [[nodiscard]] OpenRequest* abandoned_request() const noexcept { return open_.load(std::memory_order_relaxed); }

@@ -60,7 +60,8 @@ void Standby::care_for_crashed(Context& context)
     }
 }
 
-// The crashed request's client: 500 if nothing was sent yet, else a closed connection, unless others share it.
+// The crashed request's client: 500 if nothing was sent yet, else a closed connection, unless others share it. A front that
+// was told of the request's end and keeps its connections may already send the next one, so such a connection stays.
 void Standby::answer_for(Context& context)
 {
     Session* session = context.responder().abandoned_session();
@@ -69,17 +70,19 @@ void Standby::answer_for(Context& context)
     }
     OpenRequest& request = *context.responder().abandoned_request();
     const bool shared = session->in_flight.load() > 1;
+    bool stays = shared;
     const std::uint32_t holder = context.number() + 1;
     if (session->output.holder() == holder) { // in the middle of a burst
         session->output.set_gone();
         session->output.seize();
         session->output.drain(session->fd.get()); // nothing is left to send: only lets go of the right
     } else if (!context.responder().anything_sent()) {
+        stays = shared || (context.responder().connection_stays() && !session->is_http);
         reader_.send_error(*session, request, 500, "Internal Server Error");
     } else if (shared) {
         reader_.send_end(*session, request); // a connection that ends would say more, but neighbours need it
     }
-    reader_.request_ended(*session, request, shared);
+    reader_.request_ended(*session, request, stays);
 }
 
 }  // namespace ftm::engine

@@ -61,6 +61,19 @@ class Crash(DaemonTest):
                 return False
         self.poll(answers, timeout, 'serves')
 
+    def test_kept_connection_of_a_crashed_request_goes_on(self):
+        """A front that was told of the request's end may have sent the next one when the connection closes."""
+        server = self.make(children=2)
+        for _ in range(3):
+            engine = server.workers()
+            with server.connect() as connection:
+                self.assertBody(connection.request(fcgi.script_params(self.hello), keep=True), 'hello')
+                response = connection.request(fcgi.script_params(self.crash, QUERY_STRING='kind=null'), keep=True)
+                self.assertEqual(response.status, 500, repr(response))
+                for _ in range(3):
+                    self.assertBody(connection.request(fcgi.script_params(self.hello), keep=True), 'hello')
+            self.poll(lambda: server.workers() and not set(server.workers()) & set(engine), what='a new engine')
+
     def test_each_kind_is_logged_with_its_signal(self):
         for kind in SIGNALS:
             with self.subTest(kind):
