@@ -205,6 +205,16 @@ class PagesTest(HttpTest):
         self.poll(lambda: 'oops' in server.log_text(), 30)
         self.assertEqual(self.get('/exit.php').text, 'a')
 
+    def test_messages_are_logged_once(self):
+        """There is no front that would log the STDERR stream: a message is in our log, with catch_workers_output and without."""
+        for caught in ('no', 'yes'):
+            server = self.http({'catch_workers_output': caught}, files={'index.php': '<?php error_log("one"); error_log("two"); echo "x";'})
+            self.assertEqual(self.get().text, 'x')
+            server.wait_for('PHP message: two')
+            text = server.log_text()
+            self.assertEqual([text.count(word) for word in ('message: one', 'message: two', '] ; ')], [1, 1, 0], text)
+            server.stop()
+
     def test_early_hints(self):
         server = self.http(files={'index.php': '<?php header("Link: </a.css>; rel=preload; as=style"); header("X-A: b"); echo headers_send(103) ? "" : "not "; '
                                                + WAIT + 'echo "sent";'})
