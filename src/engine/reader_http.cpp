@@ -177,8 +177,8 @@ int Reader::begin_http(Session& session)
     const bool sound = http::parse_target(head.target, target);
     // With pm.status_listen the path is "/" unless it is set, which here is the front page.
     const bool status = target.path == pool.pm_status_path && !(pool.pm_status_listen && target.path == "/");
+    http.answer = HttpAnswer();
     if (sound && (target.path == pool.ping_path || status)) {
-        http.answer = HttpAnswer();
         http.answer.kind = HttpAnswer::Kind::script;
         http.answer.script_name = target.path;
         http.answer.script_file = settings.root.path + target.path;

@@ -283,6 +283,21 @@ class PagesTest(HttpTest):
         self.poll(lambda: len(lines()) == 4, 30, lines)
         self.assertEqual(lines(), ['127.0.0.1 GET /ping 200', '127.0.0.1 GET /status?json 200', '127.0.0.1 GET /index.php?a=b 201', '127.0.0.1 HEAD /ping 200'])
 
+    def test_a_path_that_is_refused_is_not_logged_as_the_one_before(self):
+        server = self.http(start=False, files={'page.php': '<?php echo "page";'})
+        log = os.path.join(server.root, 'access.log')
+        server.pools[0].settings += [('access.log', log), ('access.format', '%m %r %s %f')]
+        server.write_conf()
+        server.start()
+        wire = self.wire()
+        self.assertEqual(wire.get('/page.php').text, 'page')
+        self.assertEqual(wire.get('/%00').status, 400)
+        def lines():
+            with open(log) as f:
+                return [line[:-1] for line in f if line.endswith('\n')]
+        self.poll(lambda: len(lines()) == 2, 30, lines)
+        self.assertEqual(lines()[1], 'GET  400 -')
+
     def test_status_while_every_context_is_busy(self):
         server = self.http({'pm.status_path': '/status'}, children=1, files={'index.php': '<?php ' + WAIT + 'echo "done";'})
         go = os.path.join(server.tmp, 'go')
