@@ -1,9 +1,6 @@
 #include "http/trusted_proxies.hpp"
 
-#include <arpa/inet.h>
-
 #include <algorithm>
-#include <cstring>
 #include <optional>
 
 #include "http/text.hpp"
@@ -26,17 +23,6 @@ std::string_view without_port(std::string_view text)
     const std::size_t colon = text.find(':');
     const bool one = colon != std::string_view::npos && text.find(':', colon + 1) == std::string_view::npos;
     return one ? text.substr(0, colon) : text;
-}
-
-std::string text_of(const in6_addr& address)
-{
-    char text[INET6_ADDRSTRLEN] = "";
-    if (IN6_IS_ADDR_V4MAPPED(&address)) {
-        ::inet_ntop(AF_INET, &address.s6_addr[12], text, sizeof text);
-    } else {
-        ::inet_ntop(AF_INET6, &address, text, sizeof text);
-    }
-    return text;
 }
 
 }  // namespace
@@ -89,7 +75,7 @@ Forwarded forwarded(const Head& head, const TrustedProxies& proxies)
         if (!address) {
             break;
         }
-        out.client = text_of(*address);
+        out.client = ip_text(*address);
         if (!proxies.trusts(*address)) {
             break;
         }
