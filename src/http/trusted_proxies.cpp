@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "base/words.hpp"
 #include "http/text.hpp"
 
 namespace ftm::http {
@@ -29,15 +30,7 @@ std::string_view without_port(std::string_view text)
 
 TrustedProxies::TrustedProxies(std::string_view list, std::vector<std::string>& wrong)
 {
-    constexpr std::string_view kSeparators = ", \t";
-    while (!list.empty()) {
-        const std::size_t begin = std::min(list.find_first_not_of(kSeparators), list.size());
-        list.remove_prefix(begin);
-        const std::string_view one = list.substr(0, list.find_first_of(kSeparators));
-        list.remove_prefix(one.size());
-        if (one.empty()) {
-            continue;
-        }
+    for (const std::string_view one : words(list, ", \t")) {
         if (one == "unix:") {
             unix_ = true;
         } else if (const std::optional<IpBlock> block = parse_ip_block(one)) {
