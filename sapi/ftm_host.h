@@ -46,9 +46,9 @@ typedef struct ftm_script_end {
 #define FTM_INTERRUPT_TRACE 2u /* request_slowlog_timeout */
 #define FTM_TRACE_BYTES 60000u /* a longer backtrace is cut: one message to the master */
 
-/* fpm_get_status(). Strings live as long as the struct. */
 #define FTM_WORKER_REASONS 16
 
+/* fpm_get_status(). Strings live as long as the struct. */
 typedef struct ftm_pool_status {
     char name[32];
     const char* process_manager;

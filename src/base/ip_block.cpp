@@ -4,7 +4,6 @@
 
 #include <charconv>
 #include <cstring>
-#include <string>
 
 namespace ftm {
 namespace {
@@ -67,6 +66,17 @@ std::optional<IpBlock> parse_ip_block(std::string_view text)
         block.bits = bits + (is_v4(host) ? kMappedBits : 0);
     }
     return block;
+}
+
+std::string ip_text(const in6_addr& address)
+{
+    char text[INET6_ADDRSTRLEN] = "";
+    if (IN6_IS_ADDR_V4MAPPED(&address)) {
+        ::inet_ntop(AF_INET, &address.s6_addr[12], text, sizeof text);
+    } else {
+        ::inet_ntop(AF_INET6, &address, text, sizeof text);
+    }
+    return text;
 }
 
 std::optional<in6_addr> ip_of(const sockaddr* address) noexcept

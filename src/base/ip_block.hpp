@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 
 #include <optional>
+#include <string>
 #include <string_view>
 
 namespace ftm {
@@ -20,6 +21,8 @@ struct IpBlock {
 [[nodiscard]] std::optional<IpBlock> parse_ip_block(std::string_view text);
 // One address.
 [[nodiscard]] std::optional<in6_addr> parse_ip(std::string_view text);
+// As text; v4-mapped ones as IPv4.
+[[nodiscard]] std::string ip_text(const in6_addr& address);
 // Of an AF_INET or AF_INET6 address.
 [[nodiscard]] std::optional<in6_addr> ip_of(const sockaddr* address) noexcept;
 

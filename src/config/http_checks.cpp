@@ -1,8 +1,8 @@
 // The directives of a pool's HTTP listener.
-#include <algorithm>
 #include <string_view>
 
 #include "base/ip_block.hpp"
+#include "base/words.hpp"
 #include "config/pool_checks.hpp"
 #include "config/text.hpp"
 
@@ -14,12 +14,8 @@ bool given(const std::optional<std::string>& text) { return text && !text->empty
 // The first entry of http.trusted_proxies that is none; empty if all are well.
 std::string wrong_proxy(std::string_view list)
 {
-    constexpr std::string_view kSeparators = ", \t";
-    while (!list.empty()) {
-        list.remove_prefix(std::min(list.find_first_not_of(kSeparators), list.size()));
-        const std::string_view one = list.substr(0, list.find_first_of(kSeparators));
-        list.remove_prefix(one.size());
-        if (!one.empty() && one != "unix:" && !parse_ip_block(one)) {
+    for (const std::string_view one : words(list, ", \t")) {
+        if (one != "unix:" && !parse_ip_block(one)) {
             return std::string(one);
         }
     }

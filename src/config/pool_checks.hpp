@@ -17,8 +17,8 @@ public:
     {
     }
 
-    // False when php-fpm would refuse to start. May append to config.status_pools and config.http_pools: pools that are themselves status
-    // pools are checked with `status_pool`, and then nothing is appended.
+    // False when php-fpm would refuse to start. May append to config.status_pools and config.http_pools: pools that are
+    // themselves status pools are checked with `status_pool`, and then nothing is appended.
     [[nodiscard]] bool check(Pool& pool, bool status_pool);
 
 private:

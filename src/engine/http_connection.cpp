@@ -16,13 +16,7 @@ namespace {
 
 void describe(const in6_addr& address, in_port_t port, std::string& text, std::string& port_text)
 {
-    char buffer[INET6_ADDRSTRLEN] = "";
-    if (IN6_IS_ADDR_V4MAPPED(&address)) {
-        ::inet_ntop(AF_INET, &address.s6_addr[12], buffer, sizeof buffer);
-    } else {
-        ::inet_ntop(AF_INET6, &address, buffer, sizeof buffer);
-    }
-    text = buffer;
+    text = ip_text(address);
     port_text = std::to_string(ntohs(port));
 }
 

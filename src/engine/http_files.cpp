@@ -6,6 +6,7 @@
 #include <array>
 #include <utility>
 
+#include "base/words.hpp"
 #include "http/target.hpp"
 #include "http/text.hpp"
 
@@ -128,15 +129,8 @@ bool find_index(const DocumentRoot& root, std::string_view directory, HttpAnswer
 
 std::vector<std::string> index_names(std::string_view directive)
 {
-    std::vector<std::string> names;
-    while (!directive.empty()) {
-        directive.remove_prefix(std::min(directive.find_first_not_of(" \t"), directive.size()));
-        const std::string_view name = directive.substr(0, directive.find_first_of(" \t"));
-        directive.remove_prefix(name.size());
-        if (!name.empty()) {
-            names.emplace_back(name);
-        }
-    }
+    const std::vector<std::string_view> given = words(directive, " \t");
+    std::vector<std::string> names(given.begin(), given.end());
     if (names.empty()) {
         names.emplace_back("index.php");
     }

@@ -8,6 +8,11 @@
 #include "observe/log.hpp"
 
 namespace ftm::engine {
+namespace {
+
+constexpr std::string_view kBetweenMessages = "; ";  // of a STDERR stream (sapi/ftm_log.c)
+
+}  // namespace
 
 void HttpResponder::begin(Job& job, observe::Slot* slot, const php::ResolvedScript* script)
 {
@@ -74,9 +79,13 @@ bool HttpResponder::send_body(std::string_view more) noexcept
     return delivered;
 }
 
-// There is no STDERR stream; php-fpm's front would write this to its error log.
-void HttpResponder::log_line(std::string_view text) noexcept
+// There is no STDERR stream, whose messages php-fpm's front would write to its error log. With catch_workers_output they are
+// in ours already.
+void HttpResponder::log_message(std::string_view text) noexcept
 {
+    if (core_.settings.pool->catch_workers_output || text == kBetweenMessages) {
+        return;
+    }
     while (!text.empty() && (text.back() == '\n' || text.back() == '\r')) {
         text.remove_suffix(1);
     }
@@ -88,7 +97,7 @@ void HttpResponder::log_line(std::string_view text) noexcept
 bool HttpResponder::write(ftm_stream stream, std::string_view data) noexcept
 {
     if (stream != FTM_STDOUT) {
-        log_line(data);
+        log_message(data);
         return true;
     }
     if (finished_) {

@@ -25,7 +25,7 @@ private:
     bool send_body(std::string_view more) noexcept;
     void open_answer(std::optional<std::uint64_t> whole) noexcept;
     bool send_out() noexcept;
-    void log_line(std::string_view text) noexcept;
+    void log_message(std::string_view text) noexcept;
     void send_end() noexcept override;
     void discard() noexcept override;
 

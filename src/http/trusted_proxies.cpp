@@ -1,11 +1,9 @@
 #include "http/trusted_proxies.hpp"
 
-#include <arpa/inet.h>
-
 #include <algorithm>
-#include <cstring>
 #include <optional>
 
+#include "base/words.hpp"
 #include "http/text.hpp"
 
 namespace ftm::http {
@@ -28,30 +26,11 @@ std::string_view without_port(std::string_view text)
     return one ? text.substr(0, colon) : text;
 }
 
-std::string text_of(const in6_addr& address)
-{
-    char text[INET6_ADDRSTRLEN] = "";
-    if (IN6_IS_ADDR_V4MAPPED(&address)) {
-        ::inet_ntop(AF_INET, &address.s6_addr[12], text, sizeof text);
-    } else {
-        ::inet_ntop(AF_INET6, &address, text, sizeof text);
-    }
-    return text;
-}
-
 }  // namespace
 
 TrustedProxies::TrustedProxies(std::string_view list, std::vector<std::string>& wrong)
 {
-    constexpr std::string_view kSeparators = ", \t";
-    while (!list.empty()) {
-        const std::size_t begin = std::min(list.find_first_not_of(kSeparators), list.size());
-        list.remove_prefix(begin);
-        const std::string_view one = list.substr(0, list.find_first_of(kSeparators));
-        list.remove_prefix(one.size());
-        if (one.empty()) {
-            continue;
-        }
+    for (const std::string_view one : words(list, ", \t")) {
         if (one == "unix:") {
             unix_ = true;
         } else if (const std::optional<IpBlock> block = parse_ip_block(one)) {
@@ -89,7 +68,7 @@ Forwarded forwarded(const Head& head, const TrustedProxies& proxies)
         if (!address) {
             break;
         }
-        out.client = text_of(*address);
+        out.client = ip_text(*address);
         if (!proxies.trusts(*address)) {
             break;
         }

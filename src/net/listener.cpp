@@ -1,12 +1,14 @@
 #include "net/listener.hpp"
 
-#include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <optional>
+
+#include "base/ip_block.hpp"
 
 namespace ftm::net {
 namespace {
@@ -60,18 +62,8 @@ std::string peer_address(int fd)
     if (::getpeername(fd, reinterpret_cast<sockaddr*>(&address), &size) != 0) {
         return {};
     }
-    char text[INET6_ADDRSTRLEN] = "";
-    if (address.ss_family == AF_INET) {
-        ::inet_ntop(AF_INET, &reinterpret_cast<sockaddr_in*>(&address)->sin_addr, text, sizeof text);
-    } else if (address.ss_family == AF_INET6) {
-        const in6_addr& ip = reinterpret_cast<sockaddr_in6*>(&address)->sin6_addr;
-        if (IN6_IS_ADDR_V4MAPPED(&ip)) {
-            ::inet_ntop(AF_INET, &ip.s6_addr[12], text, sizeof text);
-        } else {
-            ::inet_ntop(AF_INET6, &ip, text, sizeof text);
-        }
-    }
-    return text;
+    const std::optional<in6_addr> ip = ip_of(reinterpret_cast<const sockaddr*>(&address));
+    return ip ? ip_text(*ip) : std::string();
 }
 
 }  // namespace ftm::net

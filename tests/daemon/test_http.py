@@ -205,6 +205,16 @@ class PagesTest(HttpTest):
         self.poll(lambda: 'oops' in server.log_text(), 30)
         self.assertEqual(self.get('/exit.php').text, 'a')
 
+    def test_messages_are_logged_once(self):
+        """There is no front that would log the STDERR stream: a message is in our log, with catch_workers_output and without."""
+        for caught in ('no', 'yes'):
+            server = self.http({'catch_workers_output': caught}, files={'index.php': '<?php error_log("one"); error_log("two"); echo "x";'})
+            self.assertEqual(self.get().text, 'x')
+            server.wait_for('PHP message: two')
+            text = server.log_text()
+            self.assertEqual([text.count(word) for word in ('message: one', 'message: two', '] ; ')], [1, 1, 0], text)
+            server.stop()
+
     def test_early_hints(self):
         server = self.http(files={'index.php': '<?php header("Link: </a.css>; rel=preload; as=style"); header("X-A: b"); echo headers_send(103) ? "" : "not "; '
                                                + WAIT + 'echo "sent";'})
@@ -272,6 +282,21 @@ class PagesTest(HttpTest):
                 return [line[:-1] for line in f if line.endswith('\n')]
         self.poll(lambda: len(lines()) == 4, 30, lines)
         self.assertEqual(lines(), ['127.0.0.1 GET /ping 200', '127.0.0.1 GET /status?json 200', '127.0.0.1 GET /index.php?a=b 201', '127.0.0.1 HEAD /ping 200'])
+
+    def test_a_path_that_is_refused_is_not_logged_as_the_one_before(self):
+        server = self.http(start=False, files={'page.php': '<?php echo "page";'})
+        log = os.path.join(server.root, 'access.log')
+        server.pools[0].settings += [('access.log', log), ('access.format', '%m %r %s %f')]
+        server.write_conf()
+        server.start()
+        wire = self.wire()
+        self.assertEqual(wire.get('/page.php').text, 'page')
+        self.assertEqual(wire.get('/%00').status, 400)
+        def lines():
+            with open(log) as f:
+                return [line[:-1] for line in f if line.endswith('\n')]
+        self.poll(lambda: len(lines()) == 2, 30, lines)
+        self.assertEqual(lines()[1], 'GET  400 -')
 
     def test_status_while_every_context_is_busy(self):
         server = self.http({'pm.status_path': '/status'}, children=1, files={'index.php': '<?php ' + WAIT + 'echo "done";'})
