@@ -92,7 +92,7 @@ ChunkedBody::Event ChunkedBody::step(std::string_view& input, std::string_view& 
         const char c = input.front();
         input.remove_prefix(1);
         if (!take(c)) {
-            state_.phase = Phase::failed;
+            state_ = {.phase = Phase::failed}; // the counts may be beyond what restore() believes
         }
     }
 }

@@ -278,6 +278,21 @@ TEST(RequestMachine, goes_on_in_another_process_at_any_byte)
     EXPECT_FALSE(machine.restore(std::string(40, '\xff')));
 }
 
+TEST(RequestMachine, is_restored_after_a_refusal)
+{
+    for (const char* body : {"00000000000000001\r\n", "zz\r\n", "1\r\nabc"}) {
+        RequestMachine machine;
+        std::string input = std::string("POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n") + body;
+        std::string_view rest = input;
+        while (!machine.failed()) {
+            rest.remove_prefix(machine.step(rest).consumed);
+        }
+        RequestMachine second;
+        EXPECT_TRUE(second.restore(machine.save())) << body;
+        EXPECT_TRUE(second.failed()) << body;
+    }
+}
+
 TEST(RequestMachine, reads_over_what_follows_a_refusal)
 {
     RequestMachine machine;
