@@ -465,6 +465,11 @@ class FilesTest(HttpTest):
         self.assertEqual(wire.get('/a.txt').text, 'a')
         self.assertEqual((wire.get('/').status, wire.get('/nothing').status), (404, 404))
 
+    def test_an_index_that_is_no_script_here_is_not_shown(self):
+        self.http({'http.index': 'index.phtml index.html'}, files={'index.phtml': '<?php echo "secret";', 'doc/index.phtml': 'secret', 'doc/index.html': 'doc'})
+        self.assertEqual(self.get().status, 404)
+        self.assertEqual(self.get('/doc/').text, 'doc')
+
 
 @ftm_only('php-fpm has no HTTP listener')
 class ProxiesTest(HttpTest):
