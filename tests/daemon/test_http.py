@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -163,6 +164,25 @@ class PagesTest(HttpTest):
         self.assertEqual(self.get().text, 'quick')
         self.assertEqual(len(slow.reply().body), 20_000_000)
         self.assertEqual(slow.get().text, 'quick')
+
+    def test_many_small_answers_wait_for_their_reader(self):
+        """As many as fill the socket and all that is kept for a client, of which no context is needed for any."""
+        server = self.http(files={'d/a.txt': 'a'})
+        wire = self.wire()
+        one = wire.send('GET /d HTTP/1.1\r\nHost: x\r\n\r\n').socket.recv(65536)
+        self.assertTrue(one.endswith(b'\r\n\r\nMoved Permanently\n'), one)
+        # Just not as many as would fit into 64 KiB, to be read ahead or not.
+        name = 'd' * max(range(1, 200), key=lambda n: 65536 % (len(one) - 1 + n) / (len(one) - 1 + n))
+        os.rename(os.path.join(server.docroot, 'd'), os.path.join(server.docroot, name))
+        for _ in range(2):
+            wire = self.wire()
+            rest = f'GET /{name} HTTP/1.1\r\nHost: x\r\n\r\n'.encode() * 40_000 + b'GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n'
+            while rest and select.select([], [wire.socket], [], 1)[1]:  # until nobody reads on
+                rest = rest[wire.socket.send(rest[:65536]):]
+            sender = threading.Thread(target=wire.send, args=(rest,))
+            sender.start()
+            self.assertEqual(wire.until_closed().count(b'HTTP/1.1 301 '), 40_000)
+            sender.join()
 
     def test_the_length_a_script_announces(self):
         self.http(files={'more.php': '<?php header("Content-Length: 3"); echo "abcdef";', 'less.php': '<?php header("Content-Length: 9"); echo "abc";'})
