@@ -207,6 +207,12 @@ Reader::After Reader::refuse_http(Session& session, int status)
     return After::go_on;
 }
 
+// Requests that wait until their client reads (consume_http), also if it will send nothing more.
+bool Reader::waits_to_ask_on(const Session& session) const
+{
+    return session.is_http && !session.pending.empty() && !session.output.gone();
+}
+
 Job* Reader::http_timed_out(Session& session)
 {
     const http::RequestMachine& machine = session.http->machine;

@@ -165,6 +165,21 @@ class PagesTest(HttpTest):
         self.assertEqual(len(slow.reply().body), 20_000_000)
         self.assertEqual(slow.get().text, 'quick')
 
+    def test_who_asks_on_before_reading_gets_all_answers(self):
+        """Pages and files, and also who has said that nothing more will come."""
+        self.http(children=1, files={'index.php': '<?php echo str_repeat("x", 20000000);', 'small.php': '<?php echo "small";', 'big.bin': 'y' * 20_000_000})
+        for target in ('/', '/big.bin'):
+            with self.subTest(target):
+                wire = self.wire()
+                wire.send(f'GET {target} HTTP/1.1\r\nHost: x\r\n\r\nGET /small.php HTTP/1.1\r\nHost: x\r\n\r\nGET /big.bin HTTP/1.1\r\nHost: x\r\n\r\n')
+                wire.socket.shutdown(socket.SHUT_WR)
+                for _ in range(3):  # meanwhile that is seen
+                    self.assertEqual(self.get('/small.php').text, 'small')
+                self.assertEqual(len(wire.reply().body), 20_000_000)
+                self.assertEqual(wire.reply().text, 'small')
+                self.assertEqual(len(wire.reply().body), 20_000_000)
+                self.assertTrue(wire.is_closed())
+
     def test_many_small_answers_wait_for_their_reader(self):
         """As many as fill the socket and all that is kept for a client, of which no context is needed for any."""
         server = self.http(files={'d/a.txt': 'a'})
