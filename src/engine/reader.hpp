@@ -59,6 +59,8 @@ public:
     bool hand_over(Session& session, std::span<Job* const> whole = {});
     // By the owner of the read right of an HTTP connection whose client has taken too long.
     Job* http_timed_out(Session& session);
+    // By the owner of the read right, when all that was unsent of an HTTP connection's answers has left.
+    Job* http_answers_have_left(Session& session);
     // By the owner of the read right.
     void close(Session& session);
     // By anybody else who knows the connection's generation.

@@ -213,6 +213,16 @@ bool Reader::waits_to_ask_on(const Session& session) const
     return session.is_http && !session.pending.empty() && !session.output.gone();
 }
 
+// A slow reader has its time between two requests, too, once it has the answer.
+Job* Reader::http_answers_have_left(Session& session)
+{
+    let_machine_go_on(session);
+    if (session.in_flight.load() == 0 && session.http->machine.idle()) {
+        wait_for_http_client(session);
+    }
+    return read(session, 0);
+}
+
 Job* Reader::http_timed_out(Session& session)
 {
     const http::RequestMachine& machine = session.http->machine;

@@ -199,6 +199,19 @@ class PagesTest(HttpTest):
             self.assertEqual(wire.until_closed().count(b'HTTP/1.1 301 '), 40_000)
             sender.join()
 
+    def test_a_slow_reader_has_its_time_between_two_requests(self):
+        self.http({'http.keepalive_timeout': '5'}, children=1, files={'index.php': '<?php echo str_repeat("x", 20000000);', 'small.php': '<?php echo "small";'})
+        slow, idle = self.wire(), self.wire()
+        slow.request('GET', '/')
+        self.assertEqual(idle.get('/small.php').text, 'small')
+        self.assertTrue(idle.is_closed())  # when as much time has passed since the page ended, too
+        self.assertEqual(len(slow.reply().body), 20_000_000)
+        slow.socket.settimeout(1)
+        with self.assertRaises(TimeoutError):
+            slow.socket.recv(1)
+        slow.socket.settimeout(60)
+        self.assertEqual(slow.get('/small.php').text, 'small')
+
     def test_the_length_a_script_announces(self):
         self.http(files={'more.php': '<?php header("Content-Length: 3"); echo "abcdef";', 'less.php': '<?php header("Content-Length: 9"); echo "abc";'})
         wire = self.wire()
