@@ -84,6 +84,7 @@ private:
     After refuse_http(Session& session, int status);
     void wait_for_http_client(Session& session);
     [[nodiscard]] bool waits_to_ask_on(const Session& session) const;
+    bool lingers(Session& session);
     [[nodiscard]] bool keeps_http(bool wanted);
     void begin_request(Session& session, const fcgi::Step& step);
     bool params_are_whole(Session& session, OpenRequest& request);

@@ -212,6 +212,14 @@ class PagesTest(HttpTest):
         slow.socket.settimeout(60)
         self.assertEqual(slow.get('/small.php').text, 'small')
 
+    def test_an_answer_survives_what_is_sent_behind_the_last_request(self):
+        self.http(files={'index.php': '<?php echo str_repeat("x", 3000000);'})
+        for _ in range(5):
+            wire = self.wire()
+            wire.send('GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n' + 'GET / HTTP/1.1\r\nHost: x\r\n\r\n' * 5000)
+            self.assertEqual(len(wire.reply().body), 3_000_000)
+            self.assertTrue(wire.is_closed())
+
     def test_the_length_a_script_announces(self):
         self.http(files={'more.php': '<?php header("Content-Length: 3"); echo "abcdef";', 'less.php': '<?php header("Content-Length: 9"); echo "abc";'})
         wire = self.wire()
