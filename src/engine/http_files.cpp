@@ -117,8 +117,9 @@ bool find_index(const DocumentRoot& root, std::string_view directory, HttpAnswer
 {
     for (const std::string& name : root.index) {
         const std::string path = std::string(directory) + name;
-        if (look_at(root.path + path) == Found::file) {
-            answer = ends_like_script(root, name) ? script(root, path) : file(root, path);
+        const bool is_script = ends_like_script(root, name);
+        if ((is_script || !may_be_source(path)) && look_at(root.path + path) == Found::file) {
+            answer = is_script ? script(root, path) : file(root, path);
             return true;
         }
     }

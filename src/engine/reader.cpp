@@ -153,6 +153,12 @@ Job* Reader::read(Session& session, std::uint32_t flags)
             if (let_machine_go_on(session)) {
                 continue;
             }
+            if (waits_to_ask_on(session)) {
+                if (session.output.pending_bytes() > kMaxPending && give_back(session, 0, true)) {
+                    return whole;
+                }
+                continue;
+            }
             close(session);
             return nullptr;
         }

@@ -59,6 +59,8 @@ public:
     bool hand_over(Session& session, std::span<Job* const> whole = {});
     // By the owner of the read right of an HTTP connection whose client has taken too long.
     Job* http_timed_out(Session& session);
+    // By the owner of the read right, when all that was unsent of an HTTP connection's answers has left.
+    Job* http_answers_have_left(Session& session);
     // By the owner of the read right.
     void close(Session& session);
     // By anybody else who knows the connection's generation.
@@ -81,6 +83,8 @@ private:
     After answer_file(Session& session, OpenRequest& request);
     After refuse_http(Session& session, int status);
     void wait_for_http_client(Session& session);
+    [[nodiscard]] bool waits_to_ask_on(const Session& session) const;
+    bool lingers(Session& session);
     [[nodiscard]] bool keeps_http(bool wanted);
     void begin_request(Session& session, const fcgi::Step& step);
     bool params_are_whole(Session& session, OpenRequest& request);

@@ -165,6 +165,9 @@ void Reader::close(Session& session)
             return;
         }
     }
+    if (lingers(session)) {
+        return;
+    }
     leave_sets(session);
     ::shutdown(session.fd.get(), SHUT_RDWR); // another process may hold a copy
     session.fd.reset();

@@ -1,4 +1,5 @@
 // HTTP connections: bytes become requests, as in reader.cpp, or are refused.
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include <ctime>
@@ -205,6 +206,59 @@ Reader::After Reader::refuse_http(Session& session, int status)
     }
     session.http_deadline_us.store(now_us() + kLingerUs, std::memory_order_relaxed);
     return After::go_on;
+}
+
+// Requests that wait until their client reads (consume_http), also if it will send nothing more.
+bool Reader::waits_to_ask_on(const Session& session) const
+{
+    return session.is_http && !session.pending.empty() && !session.output.gone();
+}
+
+// A slow reader has its time between two requests, too, once it has the answer.
+Job* Reader::http_answers_have_left(Session& session)
+{
+    let_machine_go_on(session);
+    if (session.in_flight.load() == 0 && session.http->machine.idle()) {
+        wait_for_http_client(session);
+    }
+    return read(session, 0);
+}
+
+// Closing a connection with unread bytes is a reset, which may cost the client the answer that it is still reading. Like
+// refuse_http(); true: whoever sees its end, or the standby thread, closes.
+bool Reader::lingers(Session& session)
+{
+    if (!session.is_http || session.http->machine.failed() || session.output.gone() || session.eof.load()) {
+        return false;
+    }
+    int unread = 0;
+    ::ioctl(session.fd.get(), FIONREAD, &unread);
+    if (unread <= 0 && session.pending.empty()) {
+        return false;
+    }
+    Registration seen = Registration::closed; // it was in no set: both rights are ours, and the sweep is to keep off
+    if (session.registration.compare_exchange_strong(seen, Registration::registering)) {
+        const bool added = core_.ready.add_session(session.fd.get(), session.index, session.read_right.generation());
+        session.registration.store(added ? Registration::registered : Registration::closed);
+    } else if (seen == Registration::none) {
+        ensure_registered(session);
+    }
+    if (session.registration.load() != Registration::registered) {
+        return false;
+    }
+    let_machine_go_on(session);
+    if (OpenRequest* const open = session.requests.find(kRequestId); open != nullptr && open->building != nullptr) {
+        forget(session, *open);
+    }
+    session.http->machine.fail();
+    session.pending.clear();
+    session.has_pending.store(false);
+    session.close_wanted.store(false);
+    ::shutdown(session.fd.get(), SHUT_WR);
+    session.http_deadline_us.store(now_us() + kLingerUs, std::memory_order_relaxed);
+    while (!give_back(session, 0, false)) {
+    }
+    return true;
 }
 
 Job* Reader::http_timed_out(Session& session)

@@ -123,10 +123,10 @@ void Reader::send_page(Session& session, const OpenRequest& request, std::string
     send(session, id, bytes);
 }
 
-// Who does not read answers shall not fill memory and disk with them.
+// Who does not read answers shall not fill memory and disk with them. HTTP's requests wait for that (consume_http).
 Reader::After Reader::replied(Session& session, bool keep)
 {
-    if (session.output.queued_replies() > kMaxPending) {
+    if (!session.is_http && session.output.queued_replies() > kMaxPending) {
         return After::close;
     }
     if (!keep && session.in_flight.load() != 0) {

@@ -50,6 +50,9 @@ void Standby::on_writers()
         } else if (session.has_pending.load() && !session.output.pending() &&
                    session.read_right.take(generation) == net::ReadRight::Take::taken) {
             reader_.queue(reader_.read(session, 0)); // an HTTP client has asked on before it had read the answers
+        } else if (session.http_deadline_us.load(std::memory_order_relaxed) != 0 && !session.output.pending() &&
+                   session.read_right.take(generation) == net::ReadRight::Take::taken) {
+            reader_.queue(reader_.http_answers_have_left(session));
         }
     }
 }

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -163,6 +164,61 @@ class PagesTest(HttpTest):
         self.assertEqual(self.get().text, 'quick')
         self.assertEqual(len(slow.reply().body), 20_000_000)
         self.assertEqual(slow.get().text, 'quick')
+
+    def test_who_asks_on_before_reading_gets_all_answers(self):
+        """Pages and files, and also who has said that nothing more will come."""
+        self.http(children=1, files={'index.php': '<?php echo str_repeat("x", 20000000);', 'small.php': '<?php echo "small";', 'big.bin': 'y' * 20_000_000})
+        for target in ('/', '/big.bin'):
+            with self.subTest(target):
+                wire = self.wire()
+                wire.send(f'GET {target} HTTP/1.1\r\nHost: x\r\n\r\nGET /small.php HTTP/1.1\r\nHost: x\r\n\r\nGET /big.bin HTTP/1.1\r\nHost: x\r\n\r\n')
+                wire.socket.shutdown(socket.SHUT_WR)
+                for _ in range(3):  # meanwhile that is seen
+                    self.assertEqual(self.get('/small.php').text, 'small')
+                self.assertEqual(len(wire.reply().body), 20_000_000)
+                self.assertEqual(wire.reply().text, 'small')
+                self.assertEqual(len(wire.reply().body), 20_000_000)
+                self.assertTrue(wire.is_closed())
+
+    def test_many_small_answers_wait_for_their_reader(self):
+        """As many as fill the socket and all that is kept for a client, of which no context is needed for any."""
+        server = self.http(files={'d/a.txt': 'a'})
+        wire = self.wire()
+        one = wire.send('GET /d HTTP/1.1\r\nHost: x\r\n\r\n').socket.recv(65536)
+        self.assertTrue(one.endswith(b'\r\n\r\nMoved Permanently\n'), one)
+        # Just not as many as would fit into 64 KiB, to be read ahead or not.
+        name = 'd' * max(range(1, 200), key=lambda n: 65536 % (len(one) - 1 + n) / (len(one) - 1 + n))
+        os.rename(os.path.join(server.docroot, 'd'), os.path.join(server.docroot, name))
+        for _ in range(2):
+            wire = self.wire()
+            rest = f'GET /{name} HTTP/1.1\r\nHost: x\r\n\r\n'.encode() * 40_000 + b'GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n'
+            while rest and select.select([], [wire.socket], [], 1)[1]:  # until nobody reads on
+                rest = rest[wire.socket.send(rest[:65536]):]
+            sender = threading.Thread(target=wire.send, args=(rest,))
+            sender.start()
+            self.assertEqual(wire.until_closed().count(b'HTTP/1.1 301 '), 40_000)
+            sender.join()
+
+    def test_a_slow_reader_has_its_time_between_two_requests(self):
+        self.http({'http.keepalive_timeout': '5'}, children=1, files={'index.php': '<?php echo str_repeat("x", 20000000);', 'small.php': '<?php echo "small";'})
+        slow, idle = self.wire(), self.wire()
+        slow.request('GET', '/')
+        self.assertEqual(idle.get('/small.php').text, 'small')
+        self.assertTrue(idle.is_closed())  # when as much time has passed since the page ended, too
+        self.assertEqual(len(slow.reply().body), 20_000_000)
+        slow.socket.settimeout(1)
+        with self.assertRaises(TimeoutError):
+            slow.socket.recv(1)
+        slow.socket.settimeout(60)
+        self.assertEqual(slow.get('/small.php').text, 'small')
+
+    def test_an_answer_survives_what_is_sent_behind_the_last_request(self):
+        self.http(files={'index.php': '<?php echo str_repeat("x", 3000000);'})
+        for _ in range(5):
+            wire = self.wire()
+            wire.send('GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n' + 'GET / HTTP/1.1\r\nHost: x\r\n\r\n' * 5000)
+            self.assertEqual(len(wire.reply().body), 3_000_000)
+            self.assertTrue(wire.is_closed())
 
     def test_the_length_a_script_announces(self):
         self.http(files={'more.php': '<?php header("Content-Length: 3"); echo "abcdef";', 'less.php': '<?php header("Content-Length: 9"); echo "abc";'})
@@ -464,6 +520,11 @@ class FilesTest(HttpTest):
         self.assertEqual(wire.get('/doc/').text, 'doc')
         self.assertEqual(wire.get('/a.txt').text, 'a')
         self.assertEqual((wire.get('/').status, wire.get('/nothing').status), (404, 404))
+
+    def test_an_index_that_is_no_script_here_is_not_shown(self):
+        self.http({'http.index': 'index.phtml index.html'}, files={'index.phtml': '<?php echo "secret";', 'doc/index.phtml': 'secret', 'doc/index.html': 'doc'})
+        self.assertEqual(self.get().status, 404)
+        self.assertEqual(self.get('/doc/').text, 'doc')
 
 
 @ftm_only('php-fpm has no HTTP listener')
