@@ -1,5 +1,6 @@
 // The directives of a pool's HTTP listener.
 #include <string_view>
+#include <utility>
 
 #include "base/ip_block.hpp"
 #include "base/words.hpp"
@@ -43,6 +44,12 @@ bool PoolChecks::check_http(Pool& pool)
     }
     if (pool.http_index && pool.http_index->find('/') != std::string::npos) {
         return refuse(pool, "the http.index '" + *pool.http_index + "' must not contain a '/'");
+    }
+    for (const auto& [name, value] : {std::pair{"http.request_timeout", pool.http_request_timeout},
+                                      std::pair{"http.keepalive_timeout", pool.http_keepalive_timeout}}) {
+        if (value.count() < 0) {
+            return refuse(pool, std::string(name) + "(" + std::to_string(value.count()) + ") must not be negative");
+        }
     }
     if (const std::string wrong = wrong_proxy(pool.http_trusted_proxies.value_or("")); !wrong.empty()) {
         return refuse(pool, "Wrong IP address '" + wrong + "' in http.trusted_proxies");

@@ -732,6 +732,8 @@ class ConfigurationTest(HttpTest):
                                ({'http.root': '/nonexistent'}, "[pool www] the http.root path '/nonexistent' does not exist or is not a directory"),
                                ({'http.trusted_proxies': '127.0.0.1, 300.1.1.1'}, "[pool www] Wrong IP address '300.1.1.1' in http.trusted_proxies"),
                                ({'http.index': 'a/b.php'}, "[pool www] the http.index 'a/b.php' must not contain a '/'"),
+                               ({'http.request_timeout': '-5'}, '[pool www] http.request_timeout(-5) must not be negative'),
+                               ({'http.keepalive_timeout': '-1'}, '[pool www] http.keepalive_timeout(-1) must not be negative'),
                                ({'http.listen': '127.0.0.1:0'}, 'http.listen: ')):
             with self.subTest(text):
                 self.assertIn(text, self.refused(settings))
