@@ -45,14 +45,19 @@ bool Reader::give_back(Session& session, std::uint32_t flags, bool drained)
     const int fd = session.fd.get();
     const std::uint32_t index = session.index;
     const std::uint32_t generation = session.read_right.generation();
-    if (!session.read_right.give_back()) {
-        return false;
+    // Bytes or an end of file may be left that no further edge would announce.
+    const bool rearms = !drained || (flags & (EPOLLRDHUP | EPOLLHUP)) != 0;
+    if (rearms) {
+        session.rearming.fetch_add(1); // whoever closes waits for it, or the number might be another connection's
     }
-    if (!drained || (flags & (EPOLLRDHUP | EPOLLHUP)) != 0) {
-        // Bytes or an end of file may be left that no further edge would announce.
-        core_.ready.rearm_session(fd, index, generation);
+    const bool given = session.read_right.give_back();
+    if (rearms) {
+        if (given) {
+            core_.ready.rearm_session(fd, index, generation);
+        }
+        session.rearming.fetch_sub(1);
     }
-    return true;
+    return given;
 }
 
 // Requests that have been answered: their places in the machine are free again.

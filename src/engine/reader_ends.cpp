@@ -5,6 +5,8 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
+#include <thread>
+
 #include "engine/body_storage.hpp"
 #include "engine/hand_over.hpp"
 #include "engine/request_log.hpp"
@@ -176,6 +178,9 @@ void Reader::close(Session& session)
 
 void Reader::leave_sets(Session& session)
 {
+    while (session.rearming.load() != 0) {
+        std::this_thread::yield(); // one system call of somebody else
+    }
     if (session.registration.exchange(Registration::closed) == Registration::registered) {
         core_.ready.remove(session.fd.get());
     }

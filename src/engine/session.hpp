@@ -46,6 +46,7 @@ struct Session {
     net::ReadRight read_right;
     net::Output output;
     std::atomic<Registration> registration{Registration::closed};
+    std::atomic<unsigned> rearming{0};        // threads that have given the read right back and use the descriptor once more
     std::atomic<unsigned> in_flight{0};       // requests of it that are queued or running
     std::atomic<bool> shared{false};          // there were several at once: its front multiplexes
     std::atomic<bool> has_pending{false};     // bytes in `pending` wait until one of them has ended
