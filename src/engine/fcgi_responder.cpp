@@ -108,16 +108,8 @@ bool FcgiResponder::write(ftm_stream stream, std::string_view data) noexcept
     return true;
 }
 
-bool FcgiResponder::front_relays_interim() const noexcept
+bool FcgiResponder::request_allows_interim() const noexcept
 {
-    switch (core_.settings.pool->early_hints) {
-        case config::EarlyHints::off:
-            return false;
-        case config::EarlyHints::on:
-            return true;
-        case config::EarlyHints::param:
-            break;
-    }
     const char* declared = job_->request.params.value_z("FTM_EARLY_HINTS");
     return declared != nullptr && std::string_view(declared) == "1";
 }
@@ -125,7 +117,7 @@ bool FcgiResponder::front_relays_interim() const noexcept
 // A record of its own, unpadded: lighttpd's HTTP/2 wants the former, nginx' cache the latter.
 bool FcgiResponder::send_interim(std::string_view block) noexcept
 {
-    if (finished_ || gone() || !front_relays_interim() || block.size() > fcgi::kMaxSentContentBytes) {
+    if (finished_ || gone() || !sends_interim() || block.size() > fcgi::kMaxSentContentBytes) {
         return false;
     }
     close_record(); // a message for STDERR may wait

@@ -23,7 +23,7 @@ private:
     static constexpr std::size_t kBuffer = fcgi::framed_capacity(kContent) + fcgi::kEndRecordBytes + 64;
     static constexpr std::size_t kDirect = 16u << 10;  // larger writes are not copied
 
-    [[nodiscard]] bool front_relays_interim() const noexcept;
+    [[nodiscard]] bool request_allows_interim() const noexcept override;
     void open_record(fcgi::RecordType type) noexcept;
     void close_record() noexcept;
     bool send_buffer() noexcept;

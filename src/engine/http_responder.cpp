@@ -132,16 +132,8 @@ bool HttpResponder::flush() noexcept
 
 // Every client that speaks HTTP/1.1 knows interim answers (sapi/ asks nothing for one of HTTP/1.0), but for nginx before
 // 1.29, which takes them for the answer: behind a proxy the administrator says that it relays them.
-bool HttpResponder::client_knows_interim() const noexcept
+bool HttpResponder::request_allows_interim() const noexcept
 {
-    switch (core_.settings.pool->early_hints) {
-        case config::EarlyHints::off:
-            return false;
-        case config::EarlyHints::on:
-            return true;
-        case config::EarlyHints::param:
-            break;
-    }
     constexpr std::array kOfProxies{"HTTP_X_FORWARDED_FOR", "HTTP_X_FORWARDED_PROTO", "HTTP_X_FORWARDED_HOST",
                                     "HTTP_X_REAL_IP", "HTTP_FORWARDED", "HTTP_VIA"};
     return std::ranges::none_of(kOfProxies, [&](const char* name) { return job_->request.params.value_z(name) != nullptr; });
@@ -149,7 +141,7 @@ bool HttpResponder::client_knows_interim() const noexcept
 
 bool HttpResponder::send_interim(std::string_view block) noexcept
 {
-    if (finished_ || gone() || head_written_ || !client_knows_interim()) {
+    if (finished_ || gone() || head_written_ || !sends_interim()) {
         return false;
     }
     out_ = http::interim_answer(block);

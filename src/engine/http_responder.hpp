@@ -21,7 +21,7 @@ public:
 private:
     static constexpr std::size_t kBuffer = 32u << 10;
 
-    [[nodiscard]] bool client_knows_interim() const noexcept;
+    [[nodiscard]] bool request_allows_interim() const noexcept override;
     bool send_body(std::string_view more) noexcept;
     void open_answer(std::optional<std::uint64_t> whole) noexcept;
     bool send_out() noexcept;

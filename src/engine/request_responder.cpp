@@ -39,6 +39,12 @@ bool RequestResponder::gone() const noexcept
            open.cut.load(std::memory_order_relaxed);
 }
 
+bool RequestResponder::sends_interim() const noexcept
+{
+    const config::EarlyHints hints = core_.settings.pool->early_hints;
+    return hints == config::EarlyHints::on || (hints == config::EarlyHints::param && request_allows_interim());
+}
+
 bool RequestResponder::deliver(std::span<const iovec> parts) noexcept
 {
     sent_ = true;

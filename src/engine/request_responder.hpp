@@ -53,6 +53,9 @@ protected:
 
     [[nodiscard]] bool gone() const noexcept;
     bool deliver(std::span<const iovec> parts) noexcept;
+    // Whether an interim answer may be sent: early_hints of the pool, and with `param` what the request says.
+    [[nodiscard]] bool sends_interim() const noexcept;
+    [[nodiscard]] virtual bool request_allows_interim() const noexcept = 0;
     // Everything that is still to be sent, and what says that nothing follows. `finished_` is set already.
     virtual void send_end() noexcept = 0;
     // What has not been sent is lost.
